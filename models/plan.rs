@@ -1,0 +1,129 @@
+//! What a model answers.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::Environment;
+
+/// What is to become of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// The call is one sealed computation.
+    Thunk(Step),
+    /// The real tool runs here and now.
+    Here(Reason),
+}
+
+/// One sealed computation: the call as it was, with all it reads and writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What kind of work this is, for reports and scheduling.
+    pub kind: StepKind,
+    /// The argument vector to run. The user's own, but for what only this machine can say (`-march=native`).
+    pub argv: Vec<OsString>,
+    /// The environment variables that the tool may see.
+    pub env: Environment,
+    /// Everything the tool may read, in no particular order, duplicates allowed. Relative paths are made absolute
+    /// against the call's directory (not normalised).
+    pub reads: Vec<Read>,
+    /// Everything the tool may write.
+    pub writes: Vec<Write>,
+    /// The result depends on the clock (`__DATE__`, `__TIME__`): never served from the reduction cache of an earlier build.
+    pub volatile: bool,
+}
+
+/// The kind of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StepKind {
+    /// C, C++ and the like to an object or to assembly.
+    Compile,
+    /// Assembly to an object.
+    Assemble,
+    /// Preprocessing to a file.
+    Preprocess,
+    /// A static archive written or indexed.
+    Archive,
+    /// A program, shared library or relocatable object linked.
+    Link,
+    /// Sources compiled and linked by one call.
+    CompileLink,
+    /// Symbols or sections removed or copied.
+    Strip,
+    /// A tool described by a data file.
+    Other,
+}
+
+/// Something that a step may read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Read {
+    /// A file (a source, header, object, library, linker script, ...). It exists.
+    File(PathBuf),
+    /// A header or library found below a directory that belongs to the system rather than to the project:
+    /// `path` lies below `root` (`/usr/include`), and may be sealed as part of a whole tree.
+    System {
+        /// The file.
+        path: PathBuf,
+        /// The system directory it was found in.
+        root: PathBuf,
+    },
+    /// A directory whose existence matters though nothing in it may (`-I dir`, `-L dir`, the directory of an output).
+    /// Ignored where it does not exist.
+    Directory(PathBuf),
+}
+
+/// A file that a step writes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Write {
+    /// What the output is called within its step: `o`, `d`, `dwo`, `gcno`, `out`, ... (ASCII letters, digits, `.`, `_`, `-`; unique within a step).
+    pub tag: String,
+    /// Where it goes, absolute (not normalised).
+    pub path: PathBuf,
+    /// The tool marks it executable (a link without `-r`).
+    pub executable: bool,
+    /// The tool may leave it out; no placeholder stands for it.
+    pub optional: bool,
+}
+
+/// Why a call runs here and now. One variant a reason; each is counted and shown by `gg report`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum Reason {
+    /// No table row describes the option.
+    #[error("option {0:?} is not known to gg")]
+    UnknownOption(String),
+    /// `--version`, `-print-*`, `-dumpmachine`, `-###`, ...
+    #[error("asks the tool about itself ({0})")]
+    Query(String),
+    /// An operation that only reads and prints (`ar t`).
+    #[error("only reads ({0})")]
+    Reads(String),
+    /// The output goes to standard output (`-E` without `-o`, `-o -`, `-M`).
+    #[error("writes to standard output")]
+    Stdout,
+    /// The input comes from standard input (`-`).
+    #[error("reads standard input")]
+    Stdin,
+    /// An output is no regular file (`-o /dev/null`), so only the exit status counts.
+    #[error("writes to a device ({0})")]
+    Device(String),
+    /// There is nothing to do (no input files).
+    #[error("has no input files")]
+    NoInput,
+    /// An input is missing; the tool says it best.
+    #[error("input {0:?} does not exist")]
+    MissingInput(PathBuf),
+    /// The arguments make no sense to the model; the tool says it best.
+    #[error("cannot be understood: {0}")]
+    Malformed(String),
+    /// What is included cannot be known without running the preprocessor, and the preprocessor failed.
+    #[error("includes cannot be resolved: {0}")]
+    Includes(String),
+    /// The result depends on something that cannot be sealed (times of files, the process id, a plugin with side effects).
+    #[error("depends on {0}")]
+    Unsealable(String),
+    /// The tool is a script or wrapper around another tool.
+    #[error("is a wrapper script")]
+    Wrapper,
+    /// There is no model for this tool.
+    #[error("no model for this tool")]
+    NoModel,
+}

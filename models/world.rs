@@ -1,0 +1,133 @@
+//! The one seam between models and the machine.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::Environment;
+
+/// What a path is, symlinks followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, socket, pipe.
+    Other,
+}
+
+/// What a queried program answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// It exited with status 0.
+    pub success: bool,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// What models may ask of the machine. Implementations cache, and give the finished content of a file whose
+/// placeholder stands in the tree.
+pub trait World: Send + Sync {
+    /// What `path` (absolute) is, symlinks followed; `None` when there is nothing.
+    fn kind(&self, path: &Path) -> Option<FileKind>;
+
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// Whatever the file system says, or the failure of the step that makes the file.
+    fn read(&self, path: &Path) -> io::Result<Arc<[u8]>>;
+
+    /// The names in a directory, sorted.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
+
+    /// `path` with every symlink resolved.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf>;
+
+    /// Runs a real tool for its answer (`gcc -###`, `gcc -M`), with no standard input. Not cached: callers that repeat
+    /// a query cache it themselves.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    fn ask(&self, argv: &[OsString], cwd: &Path, env: &Environment) -> io::Result<Answer>;
+}
+
+/// A [`World`] in memory, for tests: files by absolute path, directories implied by them, no programs.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryWorld {
+    files: BTreeMap<PathBuf, Arc<[u8]>>,
+    /// What [`World::ask`] answers, by the argument vector.
+    pub answers: BTreeMap<Vec<OsString>, Answer>,
+}
+
+impl MemoryWorld {
+    /// An empty world.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<PathBuf>, content: impl AsRef<[u8]>) -> Self {
+        self.files.insert(path.into(), content.as_ref().into());
+        self
+    }
+}
+
+/// `path` without `.`, `..` and doubled slashes; right only where there are no symlinks.
+fn lexical(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+impl World for MemoryWorld {
+    fn kind(&self, path: &Path) -> Option<FileKind> {
+        let path = lexical(path);
+        if self.files.contains_key(&path) {
+            return Some(FileKind::File);
+        }
+        self.files.keys().any(|file| file.starts_with(&path)).then_some(FileKind::Directory)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {
+        self.files.get(&lexical(path)).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        let path = lexical(path);
+        let mut names: Vec<OsString> = self
+            .files
+            .keys()
+            .filter_map(|file| file.strip_prefix(&path).ok()?.iter().next().map(OsString::from))
+            .collect();
+        names.dedup();
+        if names.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(names) }
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        self.kind(path).map(|_| lexical(path)).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn ask(&self, argv: &[OsString], _: &Path, _: &Environment) -> io::Result<Answer> {
+        self.answers.get(argv).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}

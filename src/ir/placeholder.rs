@@ -1,0 +1,62 @@
+//! Placeholders: the small files that stand for outputs not computed yet.
+
+use crate::{Name, Reference, Tag};
+
+/// The output that a file in the tree stands for.
+///
+/// The file's text is one line that no tool takes for its own format, and one for the person who opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placeholder {
+    /// The thunk.
+    pub thunk: Name,
+    /// Which of its outputs.
+    pub tag: Tag,
+}
+
+const MAGIC: &str = "gg-placeholder 1 ";
+const NOTE: &str = "This file has not been computed yet. `gg force FILE` computes it.\n";
+
+impl Placeholder {
+    /// No placeholder is longer than this, in bytes; a longer file need not be read.
+    pub const MAX_LENGTH: usize = MAGIC.len() + 128 + NOTE.len();
+
+    /// The file's content.
+    pub fn encode(&self) -> Vec<u8> {
+        format!("{MAGIC}{}#{}\n{NOTE}", self.thunk, self.tag).into_bytes()
+    }
+
+    /// The placeholder that a file's content is, if it is one.
+    pub fn parse(content: &[u8]) -> Option<Self> {
+        if content.len() > Self::MAX_LENGTH {
+            return None;
+        }
+        let text = std::str::from_utf8(content).ok()?;
+        let reference = text.strip_prefix(MAGIC)?.strip_suffix(NOTE)?.strip_suffix('\n')?;
+        match reference.parse().ok()? {
+            Reference::Output(thunk, tag) => Some(Self { thunk, tag }),
+            Reference::Value(_) => None,
+        }
+    }
+
+    /// The output referred to.
+    pub fn reference(&self) -> Reference {
+        Reference::Output(self.thunk, self.tag.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    #[test]
+    fn parsing_undoes_encoding() {
+        let thunk = Name::from_parts(Kind::Thunk, [7; 32], u64::MAX);
+        let placeholder = Placeholder { thunk, tag: Tag::new("x".repeat(64)).unwrap() };
+        let text = placeholder.encode();
+        assert!(text.len() <= Placeholder::MAX_LENGTH);
+        assert_eq!(Placeholder::parse(&text), Some(placeholder));
+        assert_eq!(Placeholder::parse(&text[..text.len() - 1]), None);
+        assert_eq!(Placeholder::parse(b"\x7fELF"), None);
+    }
+}
