@@ -7,14 +7,28 @@
 //!
 //! # Layout
 //!
+//! - `dispatch`: [`Models`]: which model a tool's name leads to
+//! - `driver`: gcc, clang and their kin; `response`: their response files
+//! - `scan`: what sources include
+//! - `binutils`: ld, ar, as, strip, objcopy, ranlib, nasm; `args`: their option tables
+//! - `toolchain`: [`Toolchain`]: what a tool needs around it to run
 //! - `call`: a tool call as its stub saw it
 //! - `plan`: what a model answers: steps, reads, writes, reasons
 //! - `world`: the one seam to the machine; [`World`] and its in-memory twin for tests
 
+pub mod args;
+pub mod binutils;
 mod call;
+mod dispatch;
+pub mod driver;
 mod plan;
+pub mod response;
+pub mod scan;
+pub mod toolchain;
 mod world;
 
 pub use call::{Call, Environment};
+pub use dispatch::Models;
 pub use plan::{Plan, Read, Reason, Step, StepKind, Write};
+pub use toolchain::Toolchain;
 pub use world::{Answer, FileKind, MemoryWorld, World};

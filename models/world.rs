@@ -42,6 +42,23 @@ pub trait World: Send + Sync {
     /// Whatever the file system says, or the failure of the step that makes the file.
     fn read(&self, path: &Path) -> io::Result<Arc<[u8]>>;
 
+    /// The first `limit` bytes of a file, for telling kinds of files apart; `None` when it is a placeholder whose
+    /// content does not exist yet, which this must not force. A placeholder whose output is tagged `thin` begins with
+    /// `!<thin>\n` whether it exists yet or not.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn head(&self, path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let content = self.read(path)?;
+        Ok(Some(content.get(..limit).unwrap_or(&content).to_vec()))
+    }
+
+    /// Whether any execute bit of `path` is set, symlinks followed; for a placeholder, whether its output will have it.
+    fn executable(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
+
     /// The names in a directory, sorted.
     ///
     /// # Errors

@@ -1,0 +1,108 @@
+//! Which model a call goes to, by the name of its tool.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::binutils::{Binutils, Tool};
+use crate::driver::{self, Driver};
+use crate::scan::Scanner;
+use crate::toolchain::{self, Toolchain};
+use crate::{Call, Environment, Plan, Read, Reason, World};
+
+/// Every model, with what each remembers. One for a session, shared by its threads.
+#[derive(Debug, Default)]
+pub struct Models {
+    driver: Driver,
+    scanner: Scanner,
+    binutils: Binutils,
+    toolchains: Mutex<HashMap<ToolchainKey, Result<Arc<Toolchain>, Reason>>>,
+}
+
+/// A tool, and the variables that decide which programs and messages it uses.
+type ToolchainKey = (PathBuf, Environment);
+
+/// The variables of [`ToolchainKey`].
+const TOOLCHAIN_VARIABLES: &[&str] =
+    &["PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LC_CTYPE"];
+
+/// Which model a tool belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Model {
+    Driver,
+    Binutils,
+}
+
+impl Model {
+    fn of(name: &OsStr) -> Option<Self> {
+        if driver::is_driver(name) {
+            Some(Self::Driver)
+        } else {
+            Tool::of(Path::new(name)).map(|_| Self::Binutils)
+        }
+    }
+}
+
+impl Models {
+    /// All models. `user_tools` is a file or directory of descriptions of further tools.
+    pub fn new(_user_tools: Option<&Path>) -> Self {
+        Self::default()
+    }
+
+    /// What is to become of a call.
+    pub fn plan(&self, call: &Call, world: &dyn World) -> Plan {
+        match call.tool.file_name().and_then(Model::of) {
+            Some(Model::Driver) => self.driver.plan(call, &self.scanner, &self.binutils.linker, world),
+            Some(Model::Binutils) => self.binutils.plan(call, world).unwrap_or(Plan::Here(Reason::NoModel)),
+            None => Plan::Here(Reason::NoModel),
+        }
+    }
+
+    /// Exactly what a compile reads, for one whose sandboxed run missed a file: in place of the reads of its plan that
+    /// are headers.
+    ///
+    /// # Errors
+    /// [`Reason::NoModel`] for other tools than compilers, [`Reason::Includes`] when the preprocessor fails.
+    pub fn exact_reads(&self, call: &Call, world: &dyn World) -> Result<Vec<Read>, Reason> {
+        match call.tool.file_name().and_then(Model::of) {
+            Some(Model::Driver) => self.driver.exact_reads(call, world),
+            _ => Err(Reason::NoModel),
+        }
+    }
+
+    /// What `tool` (as PATH finds it) needs to run under `env`; remembered.
+    ///
+    /// # Errors
+    /// Those of [`toolchain::capture`].
+    pub fn toolchain(&self, tool: &Path, world: &dyn World, env: &Environment) -> Result<Arc<Toolchain>, Reason> {
+        let deciding = env.iter().filter(|(name, _)| TOOLCHAIN_VARIABLES.iter().any(|it| *name == it));
+        let key = (tool.to_owned(), deciding.map(|(name, value)| (name.clone(), value.clone())).collect());
+        if let Some(known) = self.toolchains.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return known.clone();
+        }
+        let captured = toolchain::capture(tool, world, env).map(Arc::new);
+        self.toolchains.lock().unwrap_or_else(PoisonError::into_inner).insert(key, captured.clone());
+        captured
+    }
+
+    /// Whether a stub should stand in for a tool of this name.
+    pub fn is_tool_name(name: &OsStr) -> bool {
+        Model::of(name).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for name in ["cc", "gcc-12", "x86_64-linux-gnu-g++", "ar", "ld.gold", "strip", "nasm", "clang++-14"] {
+            assert!(Models::is_tool_name(OsStr::new(name)), "{name}");
+        }
+        for name in ["make", "sh", "clang-format", "python3", "install", "gccgo"] {
+            assert!(!Models::is_tool_name(OsStr::new(name)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What runs here, and why.
+
+use super::plan;
+use crate::driver::testing::Scratch;
+use crate::{Plan, Reason};
+
+fn reason(line: &str) -> Option<Reason> {
+    let scratch = Scratch::new()
+        .with("m.c", "int main(void) { return 0; }\n")
+        .with("f.f90", "end\n")
+        .with("h.h", "")
+        .with("t.c", "char t[] = __TIMESTAMP__;\n");
+    let words: Vec<&str> = line.split(' ').collect();
+    match plan(&scratch.call(&words)) {
+        Plan::Thunk(_) => None,
+        Plan::Here(reason) => Some(reason),
+    }
+}
+
+#[test]
+fn every_reason() {
+    let unknown = |text: &str| Some(Reason::UnknownOption(text.into()));
+    let query = |text: &str| Some(Reason::Query(text.into()));
+    let rows = [
+        ("gcc --foo -c m.c", unknown("--foo")),
+        ("gcc -fno-such=x -c m.c", unknown("-fno-such=x")),
+        ("gcc -c m.c -Wa,--what", unknown("-Wa,--what")),
+        ("gcc -c m.c -Wp,-what", unknown("-Wp,-what")),
+        ("clang -c m.c -Xclang -ast-dump", unknown("-Xclang -ast-dump")),
+        ("clang -c m.c -mllvm -x=/y", unknown("-mllvm -x=/y")),
+        ("gcc -c m.c -o", unknown("-o")),
+        ("gcc --version", query("--version")),
+        ("gcc -v -c m.c", query("-v")),
+        ("gcc -dumpmachine", query("-dumpmachine")),
+        ("gcc -print-prog-name=ld", query("-print-prog-name=ld")),
+        ("clang -### -c m.c", query("-###")),
+        ("gcc --help=optimizers", query("--help=optimizers")),
+        ("gcc -fsyntax-only m.c", query("-fsyntax-only")),
+        ("gcc -E m.c", Some(Reason::Stdout)),
+        ("gcc -M m.c", Some(Reason::Stdout)),
+        ("gcc -MM m.c", Some(Reason::Stdout)),
+        ("gcc -S m.c -o -", Some(Reason::Stdout)),
+        ("gcc -c m.c -Wa,-al", Some(Reason::Stdout)),
+        ("gcc -c -x c -", Some(Reason::Stdin)),
+        ("gcc -c m.c -o /dev/null", Some(Reason::Device("/dev/null".into()))),
+        ("gcc -c -x c /dev/null -o n.o", Some(Reason::Device("/dev/null".into()))),
+        ("gcc m.c -o /dev/null", Some(Reason::Device("/dev/null".into()))),
+        ("gcc -c", Some(Reason::NoInput)),
+        ("gcc", Some(Reason::NoInput)),
+        ("gcc -c f.f90", Some(Reason::NoModel)),
+        ("clang h.h", Some(Reason::Unsealable("times of headers, which go into a precompiled header".into()))),
+        ("gcc -wrapper time -c m.c", Some(Reason::Unsealable("a wrapper program".into()))),
+        ("clang -fmodules -c m.c", Some(Reason::Unsealable("C++ modules".into()))),
+        ("gcc -c t.c", Some(Reason::Unsealable("__TIMESTAMP__, the time of a source file".into()))),
+    ];
+    for (line, expected) in rows {
+        assert_eq!(reason(line), expected, "{line}");
+    }
+    assert!(matches!(reason("gcc -c none.c"), Some(Reason::MissingInput(_))));
+    assert!(matches!(reason("gcc -c m.c h.h -o x.o"), Some(Reason::Malformed(_))));
+    assert!(matches!(reason("gcc -c m.c -o no/such/dir.o"), Some(Reason::Malformed(_))));
+    assert!(matches!(reason("gcc m.c none.o"), Some(Reason::MissingInput(_))));
+}
+
+#[test]
+fn shared_dependency_files() {
+    let mut scratch = Scratch::new().with("m.c", "");
+    scratch.env.insert("DEPENDENCIES_OUTPUT".into(), "deps".into());
+    assert!(matches!(plan(&scratch.call(&["gcc", "-c", "m.c"])), Plan::Here(Reason::Unsealable(_))));
+}

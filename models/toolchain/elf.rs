@@ -1,0 +1,139 @@
+//! The loader and the shared libraries of a program.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use object::Endianness;
+use object::elf::{FileHeader32, FileHeader64};
+use object::read::elf::{FileHeader, ProgramHeader};
+
+use crate::driver::environment;
+use crate::{Environment, FileKind, Reason, World};
+
+/// What the loader reads to find libraries outside its own directories.
+const CACHE: &str = "/etc/ld.so.cache";
+
+/// The loader (`PT_INTERP`) and all shared libraries of `program`, as the loader itself finds them (ld.so(8), `--list`).
+/// Empty for a static program. A shared library without an interpreter of its own is listed by the usual loader.
+///
+/// # Errors
+/// [`Reason::Unsealable`] when the loader cannot be asked.
+pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<Vec<PathBuf>, Reason> {
+    let content = world.read(program).map_err(|_| Reason::MissingInput(program.to_owned()))?;
+    let Some(elf) = Elf::parse(&content) else { return Ok(Vec::new()) };
+    let loader = match elf {
+        Elf { interpreter: Some(loader), .. } => loader,
+        Elf { dynamic: true, .. } => match usual_loader(world) {
+            Some(loader) => loader,
+            None => return Ok(Vec::new()),
+        },
+        _ => return Ok(Vec::new()),
+    };
+    let list = |flags: &[&str]| -> Result<Vec<Library>, Reason> {
+        let mut argv = vec![loader.clone().into_os_string()];
+        argv.extend(flags.iter().map(OsString::from));
+        argv.push(program.as_os_str().to_owned());
+        let failed = |why: String| Reason::Unsealable(format!("the libraries of {}: {why}", program.display()));
+        let answer = world
+            .ask(&argv, Path::new("/"), &environment::of_query(env))
+            .map_err(|error| failed(error.to_string()))?;
+        if !answer.success {
+            return Err(failed(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
+        }
+        Ok(libraries(&answer.stdout))
+    };
+    // A sandbox without the loader's cache is the same on more machines.
+    let (found, cache) = match list(&["--inhibit-cache", "--list"]) {
+        Ok(found) if found.iter().all(|it| it.path.is_some()) => (found, false),
+        _ => (list(&["--list"])?, true),
+    };
+    let mut out = vec![loader];
+    out.extend(found.into_iter().filter_map(|library| library.path));
+    if cache {
+        out.push(CACHE.into());
+    }
+    Ok(out)
+}
+
+/// The loader of this machine's own programs.
+fn usual_loader(world: &dyn World) -> Option<PathBuf> {
+    const PROGRAMS: &[&str] = &["/bin/sh", "/usr/bin/env"];
+    PROGRAMS.iter().find_map(|program| Elf::parse(&world.read(Path::new(program)).ok()?)?.interpreter).filter(
+        |loader| world.kind(loader) == Some(FileKind::File),
+    )
+}
+
+/// What the program headers say.
+struct Elf {
+    interpreter: Option<PathBuf>,
+    dynamic: bool,
+}
+
+impl Elf {
+    /// `None` for what is no ELF file.
+    fn parse(content: &[u8]) -> Option<Self> {
+        match object::FileKind::parse(content).ok()? {
+            object::FileKind::Elf32 => Self::headers::<FileHeader32<Endianness>>(content),
+            object::FileKind::Elf64 => Self::headers::<FileHeader64<Endianness>>(content),
+            _ => None,
+        }
+    }
+
+    fn headers<H: FileHeader<Endian = Endianness>>(content: &[u8]) -> Option<Self> {
+        let header = H::parse(content).ok()?;
+        let endian = header.endian().ok()?;
+        let mut out = Self { interpreter: None, dynamic: false };
+        for segment in header.program_headers(endian, content).ok()? {
+            if let Ok(Some(path)) = segment.interpreter(endian, content) {
+                out.interpreter = Some(OsStr::from_bytes(path).into());
+            }
+            out.dynamic |= segment.dynamic(endian, content).is_ok_and(|it| it.is_some());
+        }
+        Some(out)
+    }
+}
+
+/// One line of `--list`.
+#[derive(Debug, PartialEq, Eq)]
+struct Library {
+    /// `None` where it was not found.
+    path: Option<PathBuf>,
+}
+
+/// The answer of `--list`: `name => path (address)`, `path (address)`, `name => not found`; the kernel's own library has
+/// a name and no path.
+fn libraries(text: &[u8]) -> Vec<Library> {
+    let mut out = Vec::new();
+    for line in text.split(|&byte| byte == b'\n') {
+        let line = line.trim_ascii();
+        let (name, target) = match line.windows(4).position(|part| part == b" => ") {
+            Some(arrow) => (&line[..arrow], &line[arrow + 4..]),
+            None => (&b""[..], line),
+        };
+        let path = match target.windows(4).rposition(|part| part == b" (0x") {
+            Some(end) => &target[..end],
+            None => target,
+        };
+        if path.starts_with(b"/") {
+            out.push(Library { path: Some(OsStr::from_bytes(path).into()) });
+        } else if !name.is_empty() && target == b"not found" {
+            out.push(Library { path: None });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let text = b"\tlinux-vdso.so.1 (0x00007ffc)\n\tlibz.so.1 => /lib/a b/libz.so.1 (0x00007f3)\n\
+            \t/lib64/ld-linux-x86-64.so.2 (0x00007f3)\n\tlibq.so => not found\n\tstatically linked\n";
+        let path = |text: &str| Library { path: Some(text.into()) };
+        let expected = [path("/lib/a b/libz.so.1"), path("/lib64/ld-linux-x86-64.so.2"), Library { path: None }];
+        assert_eq!(libraries(text), expected);
+    }
+}

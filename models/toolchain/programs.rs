@@ -1,0 +1,41 @@
+//! How a compiler finds the programs that it starts.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::Parts;
+use crate::driver::environment;
+use crate::{Answer, FileKind};
+
+impl Parts<'_> {
+    /// What `tool` answers to one argument; `None` when it fails.
+    pub(super) fn ask(&self, tool: &Path, argument: &str) -> Option<Answer> {
+        let argv = [tool.as_os_str().to_owned(), OsString::from(argument)];
+        let answer = self.world.ask(&argv, Path::new("/"), &environment::of_query(self.env)).ok()?;
+        answer.success.then_some(answer)
+    }
+
+    /// The path that `tool` answers to one argument (`-print-libgcc-file-name`); `None` for a bare name, which means that
+    /// the tool has no such part.
+    pub(super) fn ask_path(&self, tool: &Path, argument: &str) -> Option<PathBuf> {
+        let answer = self.ask(tool, argument)?;
+        let path = Path::new(OsStr::from_bytes(answer.stdout.trim_ascii_end())).to_owned();
+        path.is_absolute().then_some(path)
+    }
+
+    /// The program `name` as the compiler `tool` would start it: from its own directories, else from PATH.
+    pub(super) fn program_of(&self, tool: &Path, name: &str) -> Option<PathBuf> {
+        self.ask_path(tool, &format!("-print-prog-name={name}"))
+            .filter(|path| self.world.kind(path) == Some(FileKind::File))
+            .or_else(|| self.on_path(name))
+    }
+
+    /// The program `name` as PATH finds it.
+    pub(super) fn on_path(&self, name: &str) -> Option<PathBuf> {
+        let path = self.var("PATH").unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
+        let directories = path.as_bytes().split(|&byte| byte == b':').map(OsStr::from_bytes).map(Path::new);
+        let mut candidates = directories.filter(|it| it.is_absolute()).map(|directory| directory.join(name));
+        candidates.find(|path| self.world.kind(path) == Some(FileKind::File))
+    }
+}

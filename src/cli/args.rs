@@ -1,0 +1,90 @@
+//! The command line of `gg`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Turns an ordinary build into a graph of sealed computations and forces it anywhere.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gg",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+For make there is a short form: gg-make takes make's own arguments.
+
+Environment:
+  GG_DIR      where the store is [$XDG_CACHE_HOME/gg or ~/.cache/gg]
+  GG_JOBS     how many steps run on this machine at once [number of processors]
+  GG_LAZY     0: each tool call waits for its result [1]
+  GG_SANDBOX  auto, namespace or plain: how steps are isolated [auto]
+  GG_STATUS   0: no status line on a terminal [1]
+
+Exit status: the build command's own; 2 when a step failed and the command did not notice."
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a build command; its compiles, links, ... become thunks and are forced meanwhile
+    Build(BuildArgs),
+    /// Run a build command, and leave placeholders where its outputs will be
+    Infer(BuildArgs),
+    /// Compute what placeholders stand for, and put it in their place
+    Force {
+        /// Files to compute [all that the last `gg infer` in this directory left]
+        files: Vec<PathBuf>,
+    },
+    /// Show what an object or a file is
+    Describe {
+        /// An object's name, or a file: a placeholder is shown as its thunk
+        what: OsString,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the graph of the last build in this directory, or of some files
+    Graph {
+        /// In the language of Graphviz
+        #[arg(long)]
+        dot: bool,
+    },
+    /// Show what the last build in this directory did: steps, what ran here and why, bytes, times
+    Report {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete what was used least recently, but nothing that a running build needs
+    Gc {
+        /// How much to keep: bytes, or a number with K, M, G or T (powers of 1024)
+        #[arg(long, value_parser = crate::size::parse)]
+        max_size: u64,
+        /// Only say what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Delete everything that gg keeps (the store, reports); never a file of a project
+    Clean {
+        /// Even while a build runs
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// A build command.
+#[derive(Debug, clap::Args)]
+pub struct BuildArgs {
+    /// After a failed step, go on with what does not depend on it
+    #[arg(short, long)]
+    pub keep_going: bool,
+    /// The command and its arguments
+    #[arg(required = true, last = true)]
+    pub command: Vec<OsString>,
+}

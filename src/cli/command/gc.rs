@@ -1,0 +1,27 @@
+//! `gg gc`.
+
+use anyhow::Result;
+use gg_store::Store;
+
+use crate::settings::Settings;
+use crate::size;
+
+/// Shrinks the store to `max_size` bytes.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub fn run(max_size: u64, dry_run: bool, settings: &Settings) -> Result<i32> {
+    let report = Store::open(&settings.directory)?.gc(max_size, dry_run)?;
+    let would = if dry_run { "would delete" } else { "deleted" };
+    println!(
+        "{} before, {} after; {would} {} objects and {} reductions",
+        size::show(report.before),
+        size::show(report.after),
+        report.deleted_objects,
+        report.deleted_reductions
+    );
+    if report.after > max_size {
+        println!("the rest is in use by a running build");
+    }
+    Ok(0)
+}

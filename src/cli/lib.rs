@@ -1,0 +1,63 @@
+//! The programs `gg` and `gg-make`.
+//!
+//! # Layout, in the order in which a build goes
+//!
+//! - `args`, `settings`: what the command line and the environment say
+//! - `command`: one file per subcommand
+//! - `run`: one build from beginning to end
+//! - `stand_ins`: the directory that leads PATH
+//! - `session`: what becomes of each tool call
+//! - `engine`: the coordinator and the worker processes; `history`: how long steps took
+//! - `signals`: ending in order
+//! - `console`, `report`, `size`: what a person sees
+//! - `pending`: where `gg infer` left placeholders
+
+pub mod args;
+pub mod command;
+mod console;
+mod engine;
+mod history;
+mod pending;
+mod report;
+mod run;
+mod session;
+mod settings;
+pub mod signals;
+mod size;
+mod stand_ins;
+
+use std::process::ExitCode;
+
+/// The only argument of a worker process.
+const WORKER: &str = "__worker";
+
+/// Both programs can be a worker process; then this does not return. What `engine` starts has its socket as standard
+/// input, which tells it from somebody's make target of that name.
+pub fn become_worker_if_asked() {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|word| word == WORKER) && args.next().is_none() && is_socket(gg_worker::SOCKET_FD) {
+        gg_worker::worker_main(gg_worker::SOCKET_FD);
+    }
+}
+
+fn is_socket(fd: i32) -> bool {
+    // SAFETY: fstat fills a structure of its own.
+    unsafe {
+        let mut info: libc::stat = std::mem::zeroed();
+        libc::fstat(fd, &mut info) == 0 && info.st_mode & libc::S_IFMT == libc::S_IFSOCK
+    }
+}
+
+/// The exit status of gg itself when it cannot work, as make's own for an error.
+const TROUBLE: u8 = 2;
+
+/// Ends a program: with its status, or with what went wrong.
+pub fn exit(result: anyhow::Result<i32>) -> ExitCode {
+    match result {
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(TROUBLE)),
+        Err(error) => {
+            eprintln!("gg: {error:#}");
+            ExitCode::from(TROUBLE)
+        }
+    }
+}

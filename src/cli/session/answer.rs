@@ -1,0 +1,313 @@
+//! What becomes of one call.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use gg_force::{Cause, Request};
+use gg_ir::{Placeholder, Thunk};
+use gg_models::{Call, Plan, Reason, Step, StepKind};
+
+use super::Session;
+use super::deliver::{CommandLine, Delivery};
+use super::seal::{SealError, SealedStep};
+use super::wire::{self, Answer, Message};
+use crate::console::write_plainly;
+use crate::report::{HereEntry, StepEntry};
+use crate::stand_ins;
+
+/// What the shell says of a command that cannot be found.
+const NOT_FOUND: i32 = 127;
+
+/// Files that only a probe makes: what matters is whether the step succeeds. Parts of paths, with who makes them.
+const PROBES: [&str; 5] = [
+    "/conftest.",               // autoconf
+    "/CMakeFiles/CMakeTmp",     // CMake before 3.25
+    "/CMakeFiles/CMakeScratch", // CMake
+    "/meson-private/tmp",       // Meson
+    "/config.tests/",           // Qt
+];
+
+impl Session {
+    /// Serves one connection to its end.
+    pub(super) fn serve(&self, socket: &UnixStream) {
+        // What goes wrong here closes the connection, and the stub becomes the real tool.
+        let Ok(message) = wire::receive(socket) else { return };
+        let message = Arc::new(message);
+        if let Err(error) = self.reply(socket, &message) {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.console.notice(&format!("a call of {:?} could not be answered: {error}", message.argv[0]));
+            }
+        }
+    }
+
+    fn reply(&self, socket: &UnixStream, message: &Message) -> io::Result<()> {
+        let name = Path::new(&message.argv[0]).file_name().unwrap_or(&message.argv[0]);
+        let full_path = message.env.get(OsStr::new("PATH")).map_or(OsStr::new("/usr/bin:/bin"), |path| path);
+        let path = stand_ins::path_without(full_path, &self.sessions);
+        let Some(tool) = stand_ins::find(name, &path, &message.cwd) else {
+            let text = format!("gg: {}: not found on PATH\n", name.to_string_lossy());
+            write_to(message.fds[2].as_ref(), text.as_bytes());
+            return wire::answer(socket, &Answer::Exit(NOT_FOUND));
+        };
+        let mut env = message.env.clone();
+        env.insert("PATH".into(), path);
+        let call = Call { tool, argv: message.argv.clone(), cwd: message.cwd.clone(), env };
+        match self.models.plan(&call, &self.machine) {
+            Plan::Here(reason) => self.here(socket, message, &call, &reason),
+            Plan::Thunk(step) => match self.sealed(&call, &step, message.umask) {
+                Ok(sealed) => self.thunk(socket, message, &call, &step, sealed),
+                Err(reason) => self.here(socket, message, &call, &reason),
+            },
+        }
+    }
+
+    fn sealed(&self, call: &Call, step: &Step, umask: u32) -> Result<SealedStep, Reason> {
+        let toolchain = self.models.toolchain(&call.tool, &self.machine, &call.env)?;
+        self.sealer.seal(call, step, &toolchain, umask).map_err(|error| match error {
+            SealError::Path { path, what: "does not exist" } => Reason::MissingInput(path),
+            other => Reason::Unsealable(other.to_string()),
+        })
+    }
+
+    /// The real tool runs here and now.
+    fn here(&self, socket: &UnixStream, message: &Message, call: &Call, reason: &Reason) -> io::Result<()> {
+        let command = CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() };
+        self.deliveries.enter_here(HereEntry {
+            tool: tool_name(call),
+            command: command.shown(),
+            reason: reason.to_string(),
+            directory: call.cwd.clone(),
+        });
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner).entry(call.tool.clone()).or_default() += 1;
+        // A file that the shell made for the tool's output is half a file if everything dies now.
+        let written = message.fds[1].as_ref().and_then(regular_file_behind);
+        // A process that is gone already has no descriptor, and nothing to be written down.
+        let process = process_descriptor(message.pid).ok();
+        if let (Some(path), Some(_)) = (&written, &process) {
+            self.placeholders.journal().started(path)?;
+        }
+        let answer =
+            if *reason == Reason::Wrapper { Answer::ExecWrapper(&call.tool) } else { Answer::Exec(&call.tool) };
+        wire::answer(socket, &answer)?;
+        if let (Some(path), Some(process)) = (written, process) {
+            wait_for(&process);
+            self.placeholders.journal().finished(&path)?;
+        }
+        Ok(())
+    }
+
+    fn thunk(
+        &self,
+        socket: &UnixStream,
+        message: &Message,
+        call: &Call,
+        step: &Step,
+        sealed: SealedStep,
+    ) -> io::Result<()> {
+        let SealedStep { thunk, outputs } = sealed;
+        let name = match self.store.put_thunk(&thunk) {
+            Ok(name) => name,
+            Err(error) => return self.here(socket, message, call, &Reason::Unsealable(error.to_string())),
+        };
+        let at_once = self.at_once(message, &outputs.values().collect::<Vec<_>>());
+        let command = Arc::new(CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() });
+        let label = outputs.values().next().map_or_else(|| command.shown(), |path| path.display().to_string());
+        self.deliveries.enter(
+            name,
+            StepEntry {
+                thunk: name.to_string(),
+                kind: kind_name(step.kind).into(),
+                tool: tool_name(call),
+                label: label.clone(),
+                served: "pending".into(),
+                engine: None,
+                wall_us: 0,
+                cpu_us: 0,
+                output_bytes: 0,
+                at_once: at_once.map(str::to_owned),
+            },
+        );
+        if self.deliveries.failed() && !self.options.keep_going && at_once.is_none() {
+            write_to(message.fds[2].as_ref(), b"gg: not started, since an earlier step has failed\n");
+            return wire::answer(socket, &Answer::Exit(1));
+        }
+        let thunk = Arc::new(thunk);
+        let request = Request {
+            name,
+            thunk: Some(Arc::clone(&thunk)),
+            kind: kind_name(step.kind).into(),
+            label,
+            // SOURCE_DATE_EPOCH replaces the clock (GCC manual, "Environment Variables Affecting GCC").
+            volatile: step.volatile && !step.env.contains_key(OsStr::new("SOURCE_DATE_EPOCH")),
+            eager: at_once.is_some(),
+        };
+        if at_once.is_some() {
+            self.coordinator.add(request);
+            return self.awaited(socket, message, step, &name, &outputs);
+        }
+        self.place(&name, &thunk, step, &outputs, message.umask)?;
+        if self.options.force {
+            self.coordinator.add(request);
+        }
+        self.deliveries.expect(name, Delivery { outputs, command });
+        wire::answer(socket, &Answer::Exit(0))
+    }
+
+    /// Answers with what the step really did.
+    fn awaited(
+        &self,
+        socket: &UnixStream,
+        message: &Message,
+        step: &Step,
+        name: &gg_ir::Name,
+        outputs: &std::collections::BTreeMap<gg_ir::Tag, PathBuf>,
+    ) -> io::Result<()> {
+        let status = match self.coordinator.wait(name) {
+            Ok(reduction) => match self.deliveries.place(&reduction, outputs) {
+                Ok(()) => {
+                    write_to(message.fds[1].as_ref(), &reduction.stdout);
+                    write_to(message.fds[2].as_ref(), &reduction.stderr);
+                    0
+                }
+                Err((path, error)) => {
+                    let text = format!("gg: cannot write {}: {error}\n", path.display());
+                    write_to(message.fds[2].as_ref(), text.as_bytes());
+                    1
+                }
+            },
+            Err(failure) => {
+                // As the tools do: what could not be made is not left as it was, but for what is changed in place.
+                let in_place = |path: &Path| {
+                    step.reads.iter().any(|read| matches!(read, gg_models::Read::File(other) if other == path))
+                };
+                for path in outputs.values().filter(|path| !in_place(path)) {
+                    let _ = fs::remove_file(path);
+                }
+                match &failure.cause {
+                    Cause::Program(program) => {
+                        write_to(message.fds[1].as_ref(), &program.stdout);
+                        write_to(message.fds[2].as_ref(), &program.stderr);
+                        program.status.code()
+                    }
+                    other => {
+                        let text = format!("gg: this step could not be run: {other}\n");
+                        write_to(message.fds[2].as_ref(), text.as_bytes());
+                        1
+                    }
+                }
+            }
+        };
+        wire::answer(socket, &Answer::Exit(status))
+    }
+
+    /// Puts the placeholders of a step into the tree.
+    fn place(
+        &self,
+        name: &gg_ir::Name,
+        thunk: &Thunk,
+        step: &Step,
+        outputs: &std::collections::BTreeMap<gg_ir::Tag, PathBuf>,
+        umask: u32,
+    ) -> io::Result<()> {
+        for (tag, path) in outputs {
+            if thunk.outputs.get(tag).is_some_and(|output| output.optional) {
+                continue;
+            }
+            let executable = step.writes.iter().any(|write| write.tag == tag.as_str() && write.executable);
+            let mode = if executable { 0o777 } else { 0o666 } & !umask;
+            self.placeholders.place(path, Placeholder { thunk: *name, tag: tag.clone() }, mode)?;
+        }
+        Ok(())
+    }
+
+    /// Why the caller must have the result before it goes on, if it must.
+    fn at_once(&self, message: &Message, outputs: &[&PathBuf]) -> Option<&'static str> {
+        if !self.options.lazy {
+            return Some("every step is awaited");
+        }
+        let probed = |path: &&PathBuf| PROBES.iter().any(|part| path.to_string_lossy().contains(part));
+        if outputs.iter().any(probed) {
+            return Some("a configuration probe");
+        }
+        // What a step says can be shown later where it would have gone to the person; anything else, a pipe or a file, is
+        // read by somebody who knows it to be whole when the tool has ended.
+        for fd in &message.fds[1..] {
+            if fd.as_ref().is_some_and(|fd| !is_our_own_output(fd)) {
+                return Some("its output is read by a program");
+            }
+        }
+        None
+    }
+}
+
+fn kind_name(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Compile => "compile",
+        StepKind::Assemble => "assemble",
+        StepKind::Preprocess => "preprocess",
+        StepKind::Archive => "archive",
+        StepKind::Link => "link",
+        StepKind::CompileLink => "compile+link",
+        StepKind::Strip => "strip",
+        StepKind::Other => "other",
+    }
+}
+
+fn tool_name(call: &Call) -> String {
+    call.tool.file_name().unwrap_or(call.tool.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn write_to(fd: Option<&OwnedFd>, bytes: &[u8]) {
+    let Some(Ok(fd)) = fd.map(OwnedFd::try_clone) else { return };
+    let mut file = File::from(fd);
+    let terminal = file.is_terminal();
+    // The reader may have gone; the tool would have been told so by a signal, and nobody else.
+    let _ = write_plainly(&mut file, bytes, terminal);
+}
+
+/// Whether a descriptor leads where this process's own standard output or error does.
+fn is_our_own_output(fd: &OwnedFd) -> bool {
+    let identity = |fd: i32| {
+        // SAFETY: fstat fills a structure of its own.
+        let mut info: libc::stat = unsafe { std::mem::zeroed() };
+        let status = unsafe { libc::fstat(fd, &mut info) };
+        (status == 0).then_some((info.st_dev, info.st_ino, info.st_rdev))
+    };
+    let theirs = identity(fd.as_raw_fd());
+    theirs.is_some() && [1, 2].iter().any(|&own| identity(own) == theirs)
+}
+
+/// The path of the regular file that a descriptor leads to, if it is one with a name.
+fn regular_file_behind(fd: &OwnedFd) -> Option<PathBuf> {
+    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    let info = fs::symlink_metadata(&path).ok()?;
+    let own = File::from(fd.try_clone().ok()?).metadata().ok()?;
+    let same = (info.dev(), info.ino()) == (own.dev(), own.ino());
+    let is_regular = info.is_file() && !info.file_type().is_char_device();
+    (same && is_regular && !is_our_own_output(fd)).then_some(path)
+}
+
+fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open returns a new descriptor or an error.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just opened, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Waits until a process has ended.
+fn wait_for(process: &OwnedFd) {
+    let mut poll = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one structure, which outlives the call.
+    while unsafe { libc::poll(&mut poll, 1, -1) } < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {
+    }
+}

@@ -1,0 +1,273 @@
+//! Brings what thunks evaluated to into the tree and before the person.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gg_force::{Cause, Finished, Observer, Outcome, Served, ThunkFailure};
+use gg_ir::{Made, Name, Reduction, Reference, Tag};
+use gg_store::Store;
+
+use super::placeholders::Placeholders;
+use crate::console::Console;
+use crate::report::{HereEntry, StepEntry};
+
+/// What one call waits for.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Where the outputs go.
+    pub outputs: BTreeMap<Tag, PathBuf>,
+    /// The command, for the person who is shown its failure.
+    pub command: Arc<CommandLine>,
+}
+
+/// A command as it was given.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    /// The argument vector.
+    pub argv: Vec<OsString>,
+    /// The directory.
+    pub cwd: PathBuf,
+}
+
+impl CommandLine {
+    /// The command line as a shell would take it.
+    pub fn shown(&self) -> String {
+        self.argv.iter().map(|arg| quoted(&arg.to_string_lossy())).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// `text` as one word of a shell's command line.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%^".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[derive(Debug)]
+enum Standing {
+    Awaited(Vec<Delivery>),
+    Ended(Outcome),
+}
+
+/// Delivers; the coordinator's observer.
+pub struct Deliveries {
+    store: Arc<Store>,
+    placeholders: Arc<Placeholders>,
+    console: Arc<Console>,
+    thunks: Mutex<HashMap<Name, Standing>>,
+    steps: Mutex<HashMap<Name, StepEntry>>,
+    here: Mutex<Vec<HereEntry>>,
+    notices: Mutex<Vec<String>>,
+    failed: AtomicBool,
+    failures: AtomicU64,
+    not_run: AtomicU64,
+    interrupted: AtomicBool,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Deliveries {
+    /// Nothing to deliver yet.
+    pub fn new(store: Arc<Store>, placeholders: Arc<Placeholders>, console: Arc<Console>) -> Self {
+        Self {
+            store,
+            placeholders,
+            console,
+            thunks: Mutex::default(),
+            steps: Mutex::default(),
+            here: Mutex::default(),
+            notices: Mutex::default(),
+            failed: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+            not_run: AtomicU64::new(0),
+            interrupted: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a step that was answered before it had run has failed.
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// How many steps failed, and how many were not run because of it.
+    pub fn failures(&self) -> (u64, u64) {
+        (self.failures.load(Ordering::SeqCst), self.not_run.load(Ordering::SeqCst))
+    }
+
+    /// From now on, steps that end without a result are the interruption's doing and need no words.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+    }
+
+    /// Enters a step into the report.
+    pub fn enter(&self, thunk: Name, entry: StepEntry) {
+        locked(&self.steps).entry(thunk).or_insert(entry);
+    }
+
+    /// Enters a call that runs here into the report.
+    pub fn enter_here(&self, entry: HereEntry) {
+        locked(&self.here).push(entry);
+    }
+
+    /// What there is to report: the steps in no order, the calls that ran here, the notices.
+    pub fn take_report(&self) -> (Vec<StepEntry>, Vec<HereEntry>, Vec<String>) {
+        let steps = locked(&self.steps).values().cloned().collect();
+        (steps, std::mem::take(&mut locked(&self.here)), std::mem::take(&mut locked(&self.notices)))
+    }
+
+    /// A call whose placeholders stand gets what the thunk evaluates to: now, if that is known, or when it is.
+    pub fn expect(&self, thunk: Name, delivery: Delivery) {
+        let mut thunks = locked(&self.thunks);
+        match thunks.entry(thunk).or_insert_with(|| Standing::Awaited(Vec::new())) {
+            Standing::Awaited(waiting) => waiting.push(delivery),
+            Standing::Ended(outcome) => {
+                let outcome = outcome.clone();
+                drop(thunks);
+                self.deliver(&thunk, &delivery, &outcome, false);
+            }
+        }
+    }
+
+    /// Puts the outputs of a reduction into the tree at once.
+    ///
+    /// # Errors
+    /// The path, and whatever the store or the file system says.
+    pub fn place(&self, reduction: &Reduction, outputs: &BTreeMap<Tag, PathBuf>) -> Result<(), (PathBuf, io::Error)> {
+        for (tag, path) in outputs {
+            if let Some(made) = reduction.outputs.get(tag) {
+                self.write(path, made)?;
+            }
+        }
+        reduction.undeclared.iter().try_for_each(|(path, made)| self.write(path.as_path(), made))
+    }
+
+    /// Puts real files in the place of a thunk's placeholders.
+    ///
+    /// # Errors
+    /// The path, and whatever the store or the file system says.
+    pub fn fulfil(&self, thunk: &Name, reduction: &Reduction) -> Result<(), (PathBuf, io::Error)> {
+        self.placeholders.fulfil(thunk, |placeholder| {
+            reduction.outputs.get(&placeholder.tag).cloned().map(|made| move |file: &mut File| self.fill(file, &made))
+        })
+    }
+
+    fn write(&self, path: &Path, made: &Made) -> Result<(), (PathBuf, io::Error)> {
+        let fill = |file: &mut File| self.fill(file, made);
+        self.placeholders.write(path, &fill).map_err(|error| (path.to_path_buf(), error))
+    }
+
+    /// Copies a made file's content.
+    fn fill(&self, file: &mut File, made: &Made) -> io::Result<u32> {
+        let Reference::Value(name) = &made.object else {
+            return Err(io::Error::other("gg: an output was not evaluated to the end"));
+        };
+        let source = self.store.file(name).map_err(io::Error::other)?;
+        io::copy(&mut File::open(source)?, file)?;
+        Ok(made.mode)
+    }
+
+    fn deliver(&self, thunk: &Name, delivery: &Delivery, outcome: &Outcome, first: bool) {
+        match outcome {
+            Ok(reduction) => {
+                let placed = self.fulfil(thunk, reduction).and_then(|()| {
+                    // What had no placeholder: outputs that may be left out, and what nobody declared.
+                    let rest = |tag: &Tag| reduction.outputs.get(tag).is_some();
+                    let standing = delivery.outputs.iter().filter(|(tag, path)| rest(tag) && !path.exists());
+                    standing.into_iter().try_for_each(|(tag, path)| self.write(path, &reduction.outputs[tag]))?;
+                    reduction.undeclared.iter().try_for_each(|(path, made)| self.write(path.as_path(), made))
+                });
+                self.console.output(&reduction.stdout, &reduction.stderr);
+                if let Err((path, error)) = placed {
+                    self.fail_placing(thunk, &path, &error);
+                }
+            }
+            Err(failure) => {
+                self.placeholders.abandon(thunk);
+                if first {
+                    self.show_failure(delivery, failure);
+                }
+            }
+        }
+    }
+
+    fn fail_placing(&self, thunk: &Name, path: &Path, error: &io::Error) {
+        self.failed.store(true, Ordering::SeqCst);
+        self.failures.fetch_add(1, Ordering::SeqCst);
+        self.placeholders.abandon(thunk);
+        self.console
+            .notice(&format!("cannot write {}: {error}; free space or permissions, then build again", path.display()));
+    }
+
+    fn show_failure(&self, delivery: &Delivery, failure: &ThunkFailure) {
+        if self.interrupted.load(Ordering::SeqCst) {
+            return;
+        }
+        self.failed.store(true, Ordering::SeqCst);
+        let made = delivery
+            .outputs
+            .values()
+            .map(|path| shorter(path, &delivery.command.cwd).to_string())
+            .collect::<Vec<_>>()
+            .join(" ");
+        let (what, stdout, stderr): (String, &[u8], &[u8]) = match &failure.cause {
+            Cause::Program(program) => (failure.cause.to_string(), &program.stdout, &program.stderr),
+            Cause::Infrastructure(text) => (format!("could not be run by gg: {text}"), b"", b""),
+            Cause::Dependency(_) | Cause::Cancelled => {
+                self.not_run.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+        };
+        self.failures.fetch_add(1, Ordering::SeqCst);
+        let head =
+            format!("gg: failed: {made}\n  in {}\n  {}\n", delivery.command.cwd.display(), delivery.command.shown());
+        let mut text = head.into_bytes();
+        text.extend_from_slice(stderr);
+        if !stderr.is_empty() && !stderr.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+        text.extend_from_slice(format!("gg: {made}: {what}\n").as_bytes());
+        self.console.output(stdout, &text);
+    }
+}
+
+fn shorter<'a>(path: &'a Path, cwd: &Path) -> std::path::Display<'a> {
+    path.strip_prefix(cwd).unwrap_or(path).display()
+}
+
+impl Observer for Deliveries {
+    fn finished(&self, done: &Finished) {
+        if let Some(step) = locked(&self.steps).get_mut(&done.name) {
+            (step.served, step.engine) = match (&done.result, &done.served) {
+                (Ok(_), Served::Executed { engine }) => ("executed".into(), Some(engine.to_string())),
+                (Ok(_), _) => ("cached".into(), None),
+                (Err(_), Served::NotRun) => ("not run".into(), None),
+                (Err(_), _) => ("failed".into(), None),
+            };
+            if let Ok(reduction) = &done.result {
+                (step.wall_us, step.cpu_us) = (reduction.cost.wall_us, reduction.cost.cpu_us);
+                let made = reduction.outputs.values().chain(reduction.undeclared.values());
+                step.output_bytes = made.map(|made| made.object.name().length()).sum();
+            }
+        }
+        let previous = locked(&self.thunks).insert(done.name, Standing::Ended(done.result.clone()));
+        if let Some(Standing::Awaited(waiting)) = previous {
+            for (at, delivery) in waiting.iter().enumerate() {
+                self.deliver(&done.name, delivery, &done.result, at == 0);
+            }
+        }
+    }
+
+    fn notice(&self, text: &str) {
+        locked(&self.notices).push(text.to_owned());
+    }
+}

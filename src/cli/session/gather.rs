@@ -1,0 +1,254 @@
+//! Collects what must be visible in a sandbox: files with the symlinks and directories on the way to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use gg_ir::AbsPath;
+
+/// As many links as Linux follows in one path (path_resolution(7)).
+const MAX_LINKS: u32 = 40;
+
+/// What stands at one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// A regular file.
+    File,
+    /// A directory with all that is in it.
+    Tree,
+    /// A symbolic link with this text.
+    Symlink(OsString),
+    /// A directory of which only what is named elsewhere is visible.
+    Directory,
+}
+
+/// What a path led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, a socket, a pipe.
+    Other,
+    /// Nothing.
+    Nothing,
+}
+
+/// The paths gathered so far, each without symlinks in its directories.
+#[derive(Debug, Default)]
+pub struct Gather {
+    nodes: BTreeMap<AbsPath, Node>,
+    /// Directories that are complete already: what lies in them is not gathered again.
+    trees: BTreeSet<AbsPath>,
+    /// Directories walked through, with what each led to.
+    walked: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Gather {
+    /// Nothing, where everything in these directories is visible anyway.
+    pub fn within(trees: BTreeSet<AbsPath>) -> Self {
+        Self { trees, ..Self::default() }
+    }
+
+    /// Whether all of a directory on the way to `path`, or `path` itself, is gathered as a tree.
+    pub fn in_tree(&self, path: &Path) -> bool {
+        path.ancestors().any(|part| AbsPath::new(part).is_ok_and(|part| self.trees.contains(&part)))
+    }
+
+    /// Walks `path` (absolute) as the kernel would, gathers what is on the way, and says where it ends.
+    ///
+    /// # Errors
+    /// Whatever the file system says, but for what does not exist.
+    pub fn walk(&mut self, path: &Path) -> io::Result<(PathBuf, Found)> {
+        // The directory of a path is mostly that of the last one.
+        if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
+            if let Some(real) = self.walked.get(parent).cloned() {
+                return self.steps(real, [name.to_os_string()].into());
+            }
+            let (real, found) = self.steps("/".into(), parts(parent))?;
+            if found == Found::Directory {
+                self.walked.insert(parent.to_path_buf(), real.clone());
+                return self.steps(real, [name.to_os_string()].into());
+            }
+            return Ok((real, Found::Nothing));
+        }
+        self.steps("/".into(), parts(path))
+    }
+
+    fn steps(&mut self, mut at: PathBuf, mut ahead: Vec<OsString>) -> io::Result<(PathBuf, Found)> {
+        // `ahead` holds the parts to walk, the next one last.
+        let mut links = 0;
+        let mut found = Found::Directory;
+        while let Some(part) = ahead.pop() {
+            if found != Found::Directory {
+                return Ok((at, Found::Nothing));
+            }
+            if part == ".." {
+                self.directory(&at);
+                at.pop();
+                continue;
+            }
+            let next = at.join(&part);
+            let info = match fs::symlink_metadata(&next) {
+                Ok(info) => info,
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    return Ok((next, Found::Nothing));
+                }
+                Err(error) => return Err(error),
+            };
+            if info.is_symlink() {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(io::Error::from_raw_os_error(libc::ELOOP));
+                }
+                let target = fs::read_link(&next)?;
+                if !self.in_tree(&next) {
+                    self.insert(&next, Node::Symlink(target.clone().into_os_string()));
+                }
+                if target.is_absolute() {
+                    at = "/".into();
+                }
+                ahead.extend(parts(&target));
+                continue;
+            }
+            at = next;
+            found = if info.is_dir() {
+                Found::Directory
+            } else if info.is_file() {
+                Found::File
+            } else {
+                Found::Other
+            };
+        }
+        Ok((at, found))
+    }
+
+    fn insert(&mut self, path: &Path, node: Node) -> Option<AbsPath> {
+        let path = AbsPath::new(path).ok()?;
+        self.nodes.insert(path.clone(), node);
+        Some(path)
+    }
+
+    /// Gathers a directory's existence.
+    pub fn directory(&mut self, real: &Path) {
+        if let Ok(path) = AbsPath::new(real) {
+            if !self.in_tree(real) {
+                self.nodes.entry(path).or_insert(Node::Directory);
+            }
+        }
+    }
+
+    /// Gathers a file at a path that [`Gather::walk`] ended at.
+    pub fn file(&mut self, real: &Path) {
+        if !self.in_tree(real) {
+            self.insert(real, Node::File);
+        }
+    }
+
+    /// Gathers a whole directory at a path that [`Gather::walk`] ended at.
+    pub fn tree(&mut self, real: &Path) {
+        if !self.in_tree(real) {
+            if let Some(path) = self.insert(real, Node::Tree) {
+                self.trees.insert(path);
+            }
+        }
+    }
+
+    /// Everything gathered, without what lies in gathered trees, and without directories that others imply.
+    pub fn finish(self) -> BTreeMap<AbsPath, Node> {
+        let trees = self.trees;
+        let covered = |path: &AbsPath| {
+            path.as_path().ancestors().skip(1).any(|part| AbsPath::new(part).is_ok_and(|part| trees.contains(&part)))
+        };
+        let mut kept: BTreeMap<AbsPath, Node> = BTreeMap::new();
+        // Backwards, so that a directory comes after what is in it.
+        for (path, node) in self.nodes.into_iter().rev() {
+            let implied = node == Node::Directory
+                && kept
+                    .range(path.clone()..)
+                    .take_while(|(other, _)| other.as_bytes().starts_with(path.as_bytes()))
+                    .any(|(other, _)| {
+                        path == AbsPath::root() || other.as_bytes().get(path.as_bytes().len()) == Some(&b'/')
+                    });
+            if !implied && !covered(&path) && path != AbsPath::root() {
+                kept.insert(path, node);
+            }
+        }
+        kept
+    }
+}
+
+/// The parts of a path, last one first, without `.`.
+fn parts(path: &Path) -> Vec<OsString> {
+    let mut parts: Vec<OsString> = path
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_os_string()),
+            Component::ParentDir => Some("..".into()),
+            _ => None,
+        })
+        .collect();
+    parts.reverse();
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn relative(root: &Path, nodes: BTreeMap<AbsPath, Node>) -> Vec<(String, Node)> {
+        let name = |path: &AbsPath| path.as_path().strip_prefix(root).unwrap().display().to_string();
+        nodes.iter().map(|(path, node)| (name(path), node.clone())).collect()
+    }
+
+    #[test]
+    fn links_and_parents_are_walked_as_the_kernel_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("real/sub")).unwrap();
+        fs::write(root.join("real/x.h"), "").unwrap();
+        symlink("real/sub", root.join("link")).unwrap();
+        let mut gather = Gather::default();
+        let (real, found) = gather.walk(&root.join("link/../x.h")).unwrap();
+        assert_eq!((real.as_path(), found), (root.join("real/x.h").as_path(), Found::File));
+        gather.file(&real);
+        assert_eq!(gather.walk(&root.join("real/none.h")).unwrap().1, Found::Nothing);
+        assert_eq!(gather.walk(&root.join("real/x.h/y")).unwrap().1, Found::Nothing);
+        assert_eq!(
+            relative(&root, gather.finish()),
+            [
+                ("link".into(), Node::Symlink("real/sub".into())),
+                ("real/sub".into(), Node::Directory),
+                ("real/x.h".into(), Node::File),
+            ]
+        );
+    }
+
+    #[test]
+    fn trees_swallow_what_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("t/u")).unwrap();
+        fs::write(root.join("t/u/f"), "").unwrap();
+        symlink("u/f", root.join("t/l")).unwrap();
+        let mut gather = Gather::default();
+        gather.file(&root.join("t/u/f"));
+        gather.tree(&root.join("t"));
+        gather.walk(&root.join("t/l")).unwrap();
+        gather.directory(&root.join("t/u"));
+        assert_eq!(relative(&root, gather.finish()), [("t".into(), Node::Tree)]);
+    }
+
+    #[test]
+    fn a_loop_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("b", folder.path().join("a")).unwrap();
+        symlink("a", folder.path().join("b")).unwrap();
+        assert!(Gather::default().walk(&folder.path().join("a")).is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! What happens when a program of the build touches a placeholder.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gg_watch::{Access, FileId, Guard};
+
+use super::Session;
+use super::placeholders::Placeholders;
+
+/// Guards a session's placeholders.
+pub struct SessionGuard {
+    session: Arc<Session>,
+    executed: Mutex<BTreeMap<PathBuf, u64>>,
+}
+
+impl SessionGuard {
+    /// A guard.
+    pub fn new(session: Arc<Session>) -> Self {
+        Self { session, executed: Mutex::default() }
+    }
+
+    /// Tools that were executed past the stand-ins, by path, and how often.
+    pub fn bypassed(&self) -> BTreeMap<String, u64> {
+        let executed = self.executed.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.session.told_to_execute();
+        let past =
+            executed.iter().map(|(path, count)| (path, count.saturating_sub(told.get(path).copied().unwrap_or(0))));
+        past.filter(|(_, count)| *count > 0).map(|(path, count)| (path.display().to_string(), count)).collect()
+    }
+}
+
+impl Guard for SessionGuard {
+    fn concerns(&self, file: FileId) -> bool {
+        self.session.placeholders.knows(file)
+    }
+
+    fn produce(&self, path: &Path, _: FileId, _: Access) -> Result<(), i32> {
+        match Placeholders::at(path) {
+            // It was overwritten, or has its content by now.
+            None => Ok(()),
+            Some(placeholder) => {
+                self.session.force(path, &placeholder).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+            }
+        }
+    }
+
+    fn renamed(&self, from: &Path, to: &Path) {
+        // A journal that cannot be written costs the repair after a crash, nothing now.
+        let _ = self.session.placeholders.moved(from, to);
+    }
+
+    fn executed(&self, program: &Path) {
+        let is_tool = program.file_name().is_some_and(|name| is_driver(name) && gg_models::Models::is_tool_name(name));
+        if is_tool && !program.starts_with(self.session.stand_ins()) {
+            let mut executed = self.executed.lock().unwrap_or_else(PoisonError::into_inner);
+            *executed.entry(program.to_path_buf()).or_default() += 1;
+        }
+    }
+}
+
+/// Assemblers and linkers are run by compilers that run here; that is no bypass.
+fn is_driver(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let last = name.rsplit('-').next().unwrap_or(&name);
+    !(last == "as" || last.starts_with("ld") || last == "mold")
+}

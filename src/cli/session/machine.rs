@@ -1,0 +1,157 @@
+//! The machine as the models see it: the real file system, where placeholders have their content.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use gg_ir::Placeholder;
+use gg_models::{Answer, Environment, FileKind, World};
+use gg_store::{SETTLE, Stamp};
+
+/// Computes what a placeholder stands for.
+pub trait Force: Send + Sync {
+    /// Computes it and puts it in place.
+    ///
+    /// # Errors
+    /// `EIO` when the step that makes it failed.
+    fn force(&self, path: &Path, placeholder: &Placeholder) -> io::Result<()>;
+}
+
+/// Files larger than this are not kept in memory: sources are small, libraries are read once.
+const MAX_KEPT: u64 = 1 << 20;
+
+/// The real file system and real programs.
+pub struct Machine<F> {
+    force: F,
+    contents: Mutex<HashMap<PathBuf, Kept>>,
+}
+
+/// A file's content in memory.
+struct Kept {
+    stamp: Stamp,
+    /// The stamp was taken clearly later than the file's last change, so it vouches for the content.
+    settled: bool,
+    content: Arc<[u8]>,
+}
+
+fn is_settled(stamp: &Stamp) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let changed = Duration::from_nanos(u64::try_from(stamp.mtime_ns.max(stamp.ctime_ns)).unwrap_or(0));
+    now.saturating_sub(changed) > SETTLE
+}
+
+impl<F: Force> Machine<F> {
+    /// A machine on which `force` computes placeholders.
+    pub fn new(force: F) -> Self {
+        Self { force, contents: Mutex::default() }
+    }
+
+    /// Who computes placeholders.
+    pub fn forcer(&self) -> &F {
+        &self.force
+    }
+
+    /// Opens a file that has its content.
+    fn open(&self, path: &Path) -> io::Result<fs::File> {
+        let file = fs::File::open(path)?;
+        let info = file.metadata()?;
+        if !info.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if info.len() <= Placeholder::MAX_LENGTH as u64 {
+            let mut content = Vec::new();
+            (&file).read_to_end(&mut content)?;
+            if let Some(placeholder) = Placeholder::parse(&content) {
+                self.force.force(path, &placeholder)?;
+            }
+            return fs::File::open(path);
+        }
+        Ok(file)
+    }
+}
+
+impl<F: Force> World for Machine<F> {
+    fn kind(&self, path: &Path) -> Option<FileKind> {
+        let info = fs::metadata(path).ok()?;
+        Some(if info.is_file() {
+            FileKind::File
+        } else if info.is_dir() {
+            FileKind::Directory
+        } else {
+            FileKind::Other
+        })
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {
+        if let Ok(stamp) = &Stamp::of(path) {
+            let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(kept) = contents.get(path).filter(|kept| kept.settled && kept.stamp == *stamp) {
+                return Ok(Arc::clone(&kept.content));
+            }
+        }
+        let mut file = self.open(path)?;
+        let stamp = Stamp::of_file(&file)?;
+        let settled = is_settled(&stamp);
+        let mut content = Vec::with_capacity(stamp.size as usize);
+        file.read_to_end(&mut content)?;
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same allocation tells the scanner that nothing has changed.
+        if let Some(kept) = contents.get_mut(path).filter(|kept| *kept.content == *content) {
+            (kept.stamp, kept.settled) = (stamp, settled);
+            return Ok(Arc::clone(&kept.content));
+        }
+        let content: Arc<[u8]> = content.into();
+        if stamp.size <= MAX_KEPT {
+            contents.insert(path.to_path_buf(), Kept { stamp, settled, content: Arc::clone(&content) });
+        }
+        Ok(content)
+    }
+
+    fn head(&self, path: &Path, length: usize) -> io::Result<Option<Vec<u8>>> {
+        let mut content = Vec::new();
+        fs::File::open(path)?.take(length.max(Placeholder::MAX_LENGTH + 1) as u64).read_to_end(&mut content)?;
+        match Placeholder::parse(&content) {
+            Some(placeholder) if placeholder.tag.as_str() == "thin" => Ok(Some(b"!<thin>\n".to_vec())),
+            Some(_) => Ok(None),
+            None => {
+                content.truncate(length);
+                Ok(Some(content))
+            }
+        }
+    }
+
+    fn executable(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|info| info.permissions().mode() & 0o111 != 0)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        let mut names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
+    }
+
+    fn ask(&self, argv: &[OsString], cwd: &Path, env: &Environment) -> io::Result<Answer> {
+        let (program, args) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let output = Command::new(program)
+            .args(args)
+            .current_dir(cwd)
+            .env_clear()
+            .envs(env)
+            .stdin(Stdio::null())
+            // Ctrl-C ends the build in order; a query that dies of it would be taken for an answer.
+            .process_group(0)
+            .output()?;
+        Ok(Answer { success: output.status.success(), stdout: output.stdout, stderr: output.stderr })
+    }
+}

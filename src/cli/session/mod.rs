@@ -1,0 +1,188 @@
+//! One build: stubs ask, models plan, steps are sealed and forced, files take the place of placeholders.
+//!
+//! # Layout, in the order in which a call travels
+//!
+//! - `wire`: what a stub says and what it is answered
+//! - `answer`: what becomes of one call
+//! - `machine`: the file system and programs as models see them
+//! - `gather`, `seal`: from a model's step to a thunk
+//! - `placeholders`, `journal`: what stands in the tree meanwhile, and what a crash leaves
+//! - `deliver`: results into the tree and before the person
+//! - `guard`: programs that open placeholders
+//! - `recover`: what an earlier session that died left
+
+mod answer;
+mod deliver;
+mod gather;
+mod guard;
+mod journal;
+mod machine;
+mod placeholders;
+mod recover;
+mod seal;
+mod wire;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use anyhow::{Context, Result};
+use gg_force::Coordinator;
+use gg_ir::Placeholder;
+use gg_models::Models;
+use gg_store::Store;
+
+use crate::console::Console;
+use crate::stand_ins;
+pub use deliver::Deliveries;
+pub use guard::SessionGuard;
+pub use journal::Journal;
+use machine::{Force, Machine};
+pub use placeholders::Placeholders;
+pub use recover::recover;
+use seal::Sealer;
+
+/// Everything that the calls of one build share.
+pub struct Session {
+    store: Arc<Store>,
+    models: Models,
+    machine: Machine<Forcer>,
+    sealer: Sealer,
+    placeholders: Arc<Placeholders>,
+    deliveries: Arc<Deliveries>,
+    coordinator: Arc<Coordinator>,
+    console: Arc<Console>,
+    options: Options,
+    stand_ins: PathBuf,
+    sessions: PathBuf,
+    told: Mutex<HashMap<PathBuf, u64>>,
+    closing: AtomicBool,
+}
+
+/// How a session answers.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Steps are answered before they have run.
+    pub lazy: bool,
+    /// Steps are run at all; without, placeholders stay until somebody opens them.
+    pub force: bool,
+    /// After a failure, go on with what does not depend on it.
+    pub keep_going: bool,
+}
+
+/// What a session is made of.
+pub struct Parts {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The models.
+    pub models: Models,
+    /// The placeholders, with the journal.
+    pub placeholders: Arc<Placeholders>,
+    /// Where results go.
+    pub deliveries: Arc<Deliveries>,
+    /// Who forces.
+    pub coordinator: Arc<Coordinator>,
+    /// The terminal.
+    pub console: Arc<Console>,
+}
+
+/// Forces placeholders for the machine that models look at; bound to its session once that exists.
+#[derive(Default)]
+struct Forcer(OnceLock<Weak<Session>>);
+
+impl Force for Forcer {
+    fn force(&self, path: &Path, placeholder: &Placeholder) -> io::Result<()> {
+        match self.0.get().and_then(Weak::upgrade) {
+            Some(session) => session.force(path, placeholder),
+            None => Err(io::Error::from_raw_os_error(libc::EIO)),
+        }
+    }
+}
+
+impl Session {
+    /// Starts answering stubs for a build in `root`.
+    ///
+    /// # Errors
+    /// When the session's directory or socket cannot be made.
+    pub fn start(parts: Parts, options: Options, root: &Path, path: &OsStr) -> Result<Arc<Self>> {
+        let Parts { store, models, placeholders, deliveries, coordinator, console } = parts;
+        let directory = placeholders.journal().directory().to_path_buf();
+        let at = || format!("cannot set up gg's session in {}", directory.display());
+        let stand_ins = stand_ins::unpack(&directory, path).with_context(at)?;
+        let listener = listen(&directory.join("socket")).with_context(at)?;
+        let sessions = directory.parent().unwrap_or(&directory).to_path_buf();
+        let session = Arc::new(Self {
+            sealer: Sealer::new(Arc::clone(&store), root.to_path_buf()),
+            machine: Machine::new(Forcer::default()),
+            store,
+            models,
+            placeholders,
+            deliveries,
+            coordinator,
+            console,
+            options,
+            stand_ins,
+            sessions,
+            told: Mutex::default(),
+            closing: AtomicBool::new(false),
+        });
+        // Set once, here.
+        let _ = session.machine.forcer().0.set(Arc::downgrade(&session));
+        let accepting = Arc::clone(&session);
+        std::thread::Builder::new()
+            .name("gg-session".into())
+            .spawn(move || {
+                for socket in listener.incoming() {
+                    let (Ok(socket), false) = (socket, accepting.closing.load(Ordering::SeqCst)) else { continue };
+                    let session = Arc::clone(&accepting);
+                    let spawned =
+                        std::thread::Builder::new().name("gg-call".into()).spawn(move || session.serve(&socket));
+                    // Without a thread the connection closes, and the stub becomes the real tool.
+                    drop(spawned);
+                }
+            })
+            .with_context(at)?;
+        Ok(session)
+    }
+
+    /// The directory that is to lead PATH.
+    pub fn stand_ins(&self) -> &Path {
+        &self.stand_ins
+    }
+
+    /// From now on, nobody is answered.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Computes what a placeholder stands for and puts it in its place.
+    ///
+    /// # Errors
+    /// `EIO` when the step that makes it failed, or its content cannot be written.
+    pub fn force(&self, path: &Path, placeholder: &Placeholder) -> io::Result<()> {
+        let failed = || io::Error::from_raw_os_error(libc::EIO);
+        let reduction = self.coordinator.wait(&placeholder.thunk).map_err(|_| failed())?;
+        // One that this session did not place: an earlier one's.
+        self.placeholders.adopt(path);
+        self.deliveries.fulfil(&placeholder.thunk, &reduction).map_err(|(path, error)| {
+            self.console.notice(&format!("cannot write {}: {error}", path.display()));
+            failed()
+        })
+    }
+
+    /// How often stubs were told to become each tool.
+    fn told_to_execute(&self) -> HashMap<PathBuf, u64> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Listens on a path that may be longer than a socket's address can hold (108 bytes).
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(listener)
+}

@@ -1,0 +1,422 @@
+//! The placeholders that stand in the tree, and how real files take their place.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gg_ir::{Name, Placeholder};
+use gg_watch::FileId;
+
+use super::journal::Journal;
+
+/// The identity of what `info` describes.
+fn file_id(info: &fs::Metadata) -> FileId {
+    FileId { device: info.dev(), inode: info.ino() }
+}
+
+/// One placeholder in the tree.
+#[derive(Clone, Debug)]
+struct Standing {
+    placeholder: Placeholder,
+    /// Where it may be, oldest first: it may have been moved.
+    paths: Vec<PathBuf>,
+    /// The permission bits that it was given; others are somebody's `chmod`.
+    mode: u32,
+}
+
+/// How a real file is written at the place that it is to take.
+pub trait Fill {
+    /// Writes the content into an empty file, and says which permission bits belong to it.
+    ///
+    /// # Errors
+    /// Whatever the store or the file system says.
+    fn fill(&self, file: &mut File) -> io::Result<u32>;
+}
+
+impl<F: Fn(&mut File) -> io::Result<u32>> Fill for F {
+    fn fill(&self, file: &mut File) -> io::Result<u32> {
+        self(file)
+    }
+}
+
+/// All placeholders of a session.
+#[derive(Debug)]
+pub struct Placeholders {
+    journal: Journal,
+    standing: Mutex<Table>,
+    temporaries: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    files: HashMap<FileId, Standing>,
+    /// The same, by what they stand for.
+    thunks: HashMap<Name, Vec<FileId>>,
+}
+
+impl Table {
+    fn insert(&mut self, id: FileId, standing: Standing) {
+        self.thunks.entry(standing.placeholder.thunk).or_default().push(id);
+        // An inode that is used again: what had it before is gone.
+        if let Some(old) = self.files.insert(id, standing) {
+            self.unlist(&old.placeholder.thunk, id);
+        }
+    }
+
+    fn remove(&mut self, id: FileId) {
+        if let Some(old) = self.files.remove(&id) {
+            self.unlist(&old.placeholder.thunk, id);
+        }
+    }
+
+    fn unlist(&mut self, thunk: &Name, id: FileId) {
+        if let Some(ids) = self.thunks.get_mut(thunk) {
+            // One entry: the newest of the same inode and thunk has just been added at the end.
+            if let Some(at) = ids.iter().position(|&other| other == id) {
+                ids.remove(at);
+            }
+        }
+    }
+
+    fn of_thunk(&self, thunk: &Name) -> Vec<(FileId, Standing)> {
+        let ids = self.thunks.get(thunk).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.files.get(id)?.clone()))).collect()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The maps are changed by single calls, so they are whole even if a thread panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Placeholders {
+    /// None yet.
+    pub fn new(journal: Journal) -> Self {
+        Self { journal, standing: Mutex::default(), temporaries: AtomicU64::new(0) }
+    }
+
+    /// The session's journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Puts a placeholder at `path`, in place of any file there.
+    ///
+    /// # Errors
+    /// Whatever the file system says; then nothing has changed.
+    pub fn place(&self, path: &Path, placeholder: Placeholder, mode: u32) -> io::Result<()> {
+        self.journal.placeholder(path)?;
+        let content = placeholder.encode();
+        self.write_beside(
+            path,
+            |file| file.write_all(&content).map(|()| mode),
+            |temporary, id| {
+                // Known before it can be seen: whoever opens it finds it here.
+                let standing = Standing { placeholder: placeholder.clone(), paths: vec![path.to_path_buf()], mode };
+                locked(&self.standing).insert(id, standing);
+                fs::rename(temporary, path).inspect_err(|_| {
+                    locked(&self.standing).remove(id);
+                })
+            },
+        )
+    }
+
+    /// Takes charge of a placeholder that another session left at `path`; `None` when there is none.
+    pub fn adopt(&self, path: &Path) -> Option<Placeholder> {
+        let info = fs::symlink_metadata(path).ok()?;
+        let placeholder = Self::at(path)?;
+        let (id, mode) = (file_id(&info), info.mode() & 0o7777);
+        let mut table = locked(&self.standing);
+        if !table.files.contains_key(&id) {
+            let paths = vec![path.to_path_buf()];
+            table.insert(id, Standing { placeholder: placeholder.clone(), paths, mode });
+        }
+        Some(placeholder)
+    }
+
+    /// Writes a real file at `path`, in place of any file there.
+    ///
+    /// # Errors
+    /// Whatever the file system says; then nothing has changed.
+    pub fn write(&self, path: &Path, fill: &dyn Fill) -> io::Result<()> {
+        self.write_beside(path, |file| fill.fill(file), |temporary, _| fs::rename(temporary, path))
+    }
+
+    /// Makes a file beside `path`, and hands it over; whatever happens, no temporary file stays.
+    fn write_beside(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&mut File) -> io::Result<u32>,
+        hand_over: impl FnOnce(&Path, FileId) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.with_file_name(self.journal.temporary_name(number));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let done = fill(&mut file)
+            .and_then(|mode| file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)))
+            .and_then(|()| file.metadata())
+            .and_then(|info| {
+                drop(file);
+                hand_over(&temporary, file_id(&info))
+            });
+        if done.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        done
+    }
+
+    /// Whether a placeholder of this session is this file.
+    pub fn knows(&self, id: FileId) -> bool {
+        locked(&self.standing).files.contains_key(&id)
+    }
+
+    /// `from` is about to be renamed to `to`.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn moved(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut added = Vec::new();
+        for standing in locked(&self.standing).files.values_mut() {
+            let new: Vec<PathBuf> = standing
+                .paths
+                .iter()
+                .filter_map(|path| path.strip_prefix(from).ok())
+                .map(|rest| if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) })
+                .collect();
+            for path in new {
+                added.push(path.clone());
+                // Later moves are tried later.
+                standing.paths.retain(|old| *old != path);
+                standing.paths.push(path);
+            }
+        }
+        added.iter().try_for_each(|path| self.journal.placeholder(path))
+    }
+
+    /// The placeholder that a file's content is, if it is one; `None` for anything else and for what cannot be read.
+    pub fn at(path: &Path) -> Option<Placeholder> {
+        let info = fs::symlink_metadata(path).ok()?;
+        if !info.is_file() || info.len() > Placeholder::MAX_LENGTH as u64 {
+            return None;
+        }
+        Placeholder::parse(&fs::read(path).ok()?)
+    }
+
+    /// Gives every file that stands for an output of `thunk` its content. `fill` is asked once for each; `None` means
+    /// that the computation did not write this output, and the placeholder goes away.
+    ///
+    /// # Errors
+    /// The path, and whatever the store or the file system says; the others are done all the same.
+    pub fn fulfil<F: Fill>(
+        &self,
+        thunk: &Name,
+        fill: impl Fn(&Placeholder) -> Option<F>,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        let mine = locked(&self.standing).of_thunk(thunk);
+        let mut result = Ok(());
+        for (id, standing) in mine {
+            let done = match fill(&standing.placeholder) {
+                Some(fill) => self.replace(id, &standing, &fill),
+                None => self.withdraw(id),
+            };
+            if let Err(error) = done {
+                result = Err((standing.paths.last().cloned().unwrap_or_default(), error));
+            }
+            locked(&self.standing).remove(id);
+        }
+        result
+    }
+
+    /// Removes every file that stands for an output of `thunk`, which has failed.
+    pub fn abandon(&self, thunk: &Name) {
+        let mine = locked(&self.standing).of_thunk(thunk);
+        for (id, _) in mine {
+            // A file that is gone already, or cannot be removed, is named by the build's own failure.
+            let _ = self.withdraw(id);
+            locked(&self.standing).remove(id);
+        }
+    }
+
+    /// Where placeholders still stand.
+    pub fn remaining(&self) -> Vec<PathBuf> {
+        locked(&self.standing)
+            .files
+            .values()
+            .filter_map(|standing| standing.paths.iter().rev().find(|path| Self::at(path).is_some()).cloned())
+            .collect()
+    }
+
+    fn withdraw(&self, id: FileId) -> io::Result<()> {
+        for path in self.paths_of(id) {
+            if fs::symlink_metadata(&path).is_ok_and(|info| file_id(&info) == id) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn paths_of(&self, id: FileId) -> Vec<PathBuf> {
+        locked(&self.standing).files.get(&id).map(|standing| standing.paths.clone()).unwrap_or_default()
+    }
+
+    /// Puts a real file in the place of one placeholder, wherever that is by now. That it is nowhere, or that another
+    /// file has taken its place, is no error: the build removed or replaced it.
+    fn replace(&self, id: FileId, standing: &Standing, fill: &dyn Fill) -> io::Result<()> {
+        // A move that is announced may happen between two looks, from an earlier path to a later one: what is missed by the
+        // first round is found by the second.
+        for path in [self.paths_of(id), self.paths_of(id)].concat() {
+            let Ok(info) = fs::symlink_metadata(&path) else { continue };
+            if file_id(&info) != id {
+                continue;
+            }
+            let mut replaced = false;
+            self.write_beside(
+                &path,
+                |file| {
+                    let made = fill.fill(file)?;
+                    let modified = info.modified()?;
+                    file.set_times(fs::FileTimes::new().set_modified(modified))?;
+                    let now = info.mode() & 0o7777;
+                    Ok(if now == standing.mode { made } else { now })
+                },
+                |temporary, _| {
+                    // Swapped rather than renamed: a placeholder that is moved away in this moment leaves no second file.
+                    replaced = swap(temporary, &path, id)?;
+                    Ok(())
+                },
+            )?;
+            if replaced {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts `temporary` in the place of `path` if that is the file `expected`, and removes what was there; else removes
+/// `temporary`. Returns whether it did.
+fn swap(temporary: &Path, path: &Path, expected: FileId) -> io::Result<bool> {
+    match exchange(temporary, path) {
+        Ok(()) => {
+            if fs::symlink_metadata(temporary).is_ok_and(|info| file_id(&info) == expected) {
+                fs::remove_file(temporary)?;
+                return Ok(true);
+            }
+            // Somebody else's file had just appeared there: it goes back.
+            exchange(temporary, path)?;
+            fs::remove_file(temporary)?;
+            Ok(false)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::remove_file(temporary)?;
+            Ok(false)
+        }
+        // File systems without the exchange (EINVAL): the plain rename has the small window that the exchange has not.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => fs::rename(temporary, path).map(|()| true),
+        Err(error) => Err(error),
+    }
+}
+
+fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    let text = |path: &Path| std::ffi::CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from);
+    let (a, b) = (text(a)?, text(b)?);
+    // SAFETY: both are C strings that outlive the call.
+    let status =
+        unsafe { libc::renameat2(libc::AT_FDCWD, a.as_ptr(), libc::AT_FDCWD, b.as_ptr(), libc::RENAME_EXCHANGE) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use gg_ir::{Kind, Tag};
+
+    use super::*;
+
+    fn session(folder: &Path) -> Placeholders {
+        Placeholders::new(Journal::create(&folder.join("sessions"), folder).unwrap())
+    }
+
+    fn placeholder(name: &str) -> Placeholder {
+        Placeholder { thunk: Name::of(Kind::Thunk, name.as_bytes()), tag: Tag::new("o").unwrap() }
+    }
+
+    fn text(content: &'static str) -> impl Fn(&mut File) -> io::Result<u32> {
+        move |file| file.write_all(content.as_bytes()).map(|()| 0o755)
+    }
+
+    #[test]
+    fn a_moved_placeholder_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = session(folder.path());
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let p = placeholder("x");
+        all.place(&a, p.clone(), 0o644).unwrap();
+        let modified = fs::metadata(&a).unwrap().modified().unwrap();
+        all.moved(&a, &b).unwrap();
+        fs::rename(&a, &b).unwrap();
+        all.fulfil(&p.thunk, |_| Some(text("real"))).unwrap();
+        assert!(!a.exists());
+        assert_eq!(fs::read(&b).unwrap(), b"real");
+        let info = fs::metadata(&b).unwrap();
+        assert_eq!(info.mode() & 0o7777, 0o755);
+        assert_eq!(info.modified().unwrap(), modified);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "b and the sessions: no temporary file stays");
+    }
+
+    #[test]
+    fn a_moved_directory_takes_its_placeholders_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = session(folder.path());
+        let (from, to) = (folder.path().join("d"), folder.path().join("e"));
+        fs::create_dir(&from).unwrap();
+        let p = placeholder("x");
+        all.place(&from.join("a"), p.clone(), 0o644).unwrap();
+        all.moved(&from, &to).unwrap();
+        fs::rename(&from, &to).unwrap();
+        all.fulfil(&p.thunk, |_| Some(text("real"))).unwrap();
+        assert_eq!(fs::read(to.join("a")).unwrap(), b"real");
+    }
+
+    #[test]
+    fn what_replaced_a_placeholder_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = session(folder.path());
+        let path = folder.path().join("a");
+        let p = placeholder("x");
+        all.place(&path, p.clone(), 0o644).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "the user's").unwrap();
+        all.fulfil(&p.thunk, |_| Some(text("real"))).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"the user's");
+    }
+
+    #[test]
+    fn a_failed_step_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = session(folder.path());
+        let path = folder.path().join("a");
+        let p = placeholder("x");
+        all.place(&path, p.clone(), 0o644).unwrap();
+        assert_eq!(Placeholders::at(&path), Some(p.clone()));
+        all.abandon(&p.thunk);
+        assert!(!path.exists());
+        assert_eq!(all.remaining(), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn the_users_chmod_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = session(folder.path());
+        let path = folder.path().join("a");
+        let p = placeholder("x");
+        all.place(&path, p.clone(), 0o644).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        all.fulfil(&p.thunk, |_| Some(text("real"))).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o700);
+    }
+}

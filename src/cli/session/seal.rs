@@ -1,0 +1,335 @@
+//! Seals a model's step into a thunk: every path becomes content.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gg_ir::{AbsPath, Entry, Function, Input, Name, Output, Placeholder, Reference, Tag, Thunk, Tree};
+use gg_models::{Call, Read, Step, Toolchain};
+use gg_store::{Store, StoreError};
+
+use super::gather::{Found, Gather, Node};
+use super::placeholders::Placeholders;
+
+/// Why a step cannot be sealed; the real tool runs instead.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// A path that the model names is not what it should be.
+    #[error("{path:?} {what}")]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The file system failed.
+    #[error("cannot read {path:?}: {error}")]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A toolchain as one tree, to be merged into a sandbox at its root.
+#[derive(Debug)]
+struct Sealed {
+    root: Name,
+    /// All that is visible through it.
+    covered: BTreeSet<AbsPath>,
+    trees: BTreeSet<AbsPath>,
+    /// The directories that hold something of it.
+    directories: BTreeSet<AbsPath>,
+}
+
+/// Where files belong to the system: their content stays where it is, and only its name is kept.
+const SYSTEM: [&str; 8] = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc", "/opt"];
+
+/// What local time depends on.
+const LOCALTIME: &str = "/etc/localtime";
+
+/// Seals steps; shared by all threads of a session.
+#[derive(Debug)]
+pub struct Sealer {
+    store: Arc<Store>,
+    /// Where the build runs: what lies below it is the project's, wherever that is.
+    root: PathBuf,
+    /// By tool and by what it needs, which depends on the environment.
+    toolchains: Mutex<HashMap<PathBuf, Vec<(Arc<Toolchain>, Arc<Sealed>)>>>,
+}
+
+/// A sealed step.
+#[derive(Debug)]
+pub struct SealedStep {
+    /// The thunk.
+    pub thunk: Thunk,
+    /// Where the outputs go in the tree (as the sandbox sees them, which is where they are).
+    pub outputs: BTreeMap<Tag, PathBuf>,
+}
+
+impl Sealer {
+    /// A sealer for a build in `root`.
+    pub fn new(store: Arc<Store>, root: PathBuf) -> Self {
+        Self { store, root, toolchains: Mutex::default() }
+    }
+
+    /// Seals `step`, planned for `call`.
+    ///
+    /// # Errors
+    /// [`SealError`] when a path is not what the model took it for, or cannot be read.
+    pub fn seal(
+        &self,
+        call: &Call,
+        step: &Step,
+        toolchain: &Arc<Toolchain>,
+        umask: u32,
+    ) -> Result<SealedStep, SealError> {
+        let tools = self.toolchain(&call.tool, toolchain)?;
+        let mut gather = Gather::within(tools.trees.clone());
+
+        gather.directory(&call.cwd);
+        // gcc takes the directory's name from PWD, symlinks and all, where that is the same directory.
+        let pwd = step.env.get(OsStr::new("PWD")).map(PathBuf::from).filter(|pwd| same_directory(pwd, &call.cwd));
+        if let Some(pwd) = &pwd {
+            gather.walk(pwd).map_err(at(pwd))?;
+        }
+        let mut reads: Vec<&Read> = step.reads.iter().collect();
+        let localtime = Read::File(LOCALTIME.into());
+        if step.volatile && Path::new(LOCALTIME).exists() {
+            reads.push(&localtime);
+        }
+        for read in reads {
+            match read {
+                Read::File(path) => {
+                    let (real, found) = gather.walk(path).map_err(at(path))?;
+                    match found {
+                        Found::File => gather.file(&real),
+                        Found::Directory => gather.directory(&real),
+                        Found::Nothing => {
+                            return Err(SealError::Path { path: path.clone(), what: "does not exist" });
+                        }
+                        Found::Other => return Err(SealError::Path { path: path.clone(), what: "is no regular file" }),
+                    }
+                }
+                Read::System { path, root } => self.system(&mut gather, path, root)?,
+                Read::Directory(path) => {
+                    if let (real, Found::Directory) = gather.walk(path).map_err(at(path))? {
+                        gather.directory(&real);
+                    }
+                }
+            }
+        }
+
+        let mut outputs = BTreeMap::new();
+        for write in &step.writes {
+            let path = call.absolute(&write.path);
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                return Err(SealError::Path { path, what: "is no file name to write to" });
+            };
+            let (real, Found::Directory) = gather.walk(parent).map_err(at(parent))? else {
+                return Err(SealError::Path { path: parent.into(), what: "is no directory to write to" });
+            };
+            gather.directory(&real);
+            let real = real.join(name);
+            if std::fs::symlink_metadata(&real).is_ok_and(|info| !info.is_file()) {
+                return Err(SealError::Path { path: real, what: "is written to, and is no regular file" });
+            }
+            let tag = Tag::new(&*write.tag)
+                .map_err(|_| SealError::Path { path: real.clone(), what: "has an output tag that gg cannot use" })?;
+            let inside = abs(&real)?;
+            outputs.insert(tag, (real, Output { path: inside, optional: write.optional }));
+        }
+
+        let mut inputs = BTreeMap::from([(AbsPath::root(), Input::Tree(tools.root))]);
+        for (path, node) in gather.finish() {
+            if tools.covered.contains(&path) {
+                continue;
+            }
+            let input = match node {
+                Node::File => {
+                    let (object, mode) = self.content(path.as_path())?;
+                    Input::File { object, mode }
+                }
+                Node::Tree => Input::Tree(self.store.snapshot(path.as_path())?),
+                Node::Symlink(target) => Input::Symlink(target),
+                Node::Directory if tools.directories.contains(&path) => continue,
+                Node::Directory => Input::Directory,
+            };
+            inputs.insert(path, input);
+        }
+
+        let mut args = step.argv.clone();
+        if let Some(first) = args.first_mut() {
+            // A stand-in's own path means nothing elsewhere.
+            if first.as_bytes().contains(&b'/') {
+                *first = call.tool.clone().into();
+            }
+        }
+        let function = Function {
+            executable: abs(&call.tool)?,
+            args,
+            env: self.environment(call, step, pwd.is_some(), &tools),
+            cwd: abs(&call.cwd)?,
+            umask,
+        };
+        let declared = outputs.iter().map(|(tag, (_, output))| (tag.clone(), output.clone())).collect();
+        let outputs = outputs.into_iter().map(|(tag, (path, _))| (tag, path)).collect();
+        Ok(SealedStep { thunk: Thunk { function, inputs, outputs: declared, timeout: None }, outputs })
+    }
+
+    /// A file found in a directory of the system: the whole top-level directory that it is in becomes visible, since
+    /// that is one input in place of hundreds; a file at the top is taken by itself.
+    fn system(&self, gather: &mut Gather, path: &Path, root: &Path) -> Result<(), SealError> {
+        if let Ok(rest) = path.strip_prefix(root) {
+            let mut parts = rest.components();
+            if let (Some(std::path::Component::Normal(first)), Some(_)) = (parts.next(), parts.next()) {
+                let (real, found) = gather.walk(&root.join(first)).map_err(at(path))?;
+                if found == Found::Directory && self.is_system(&real) {
+                    gather.tree(&real);
+                }
+            }
+        }
+        match gather.walk(path).map_err(at(path))? {
+            (real, Found::File) => gather.file(&real),
+            (_, _) => return Err(SealError::Path { path: path.into(), what: "is no regular file" }),
+        }
+        Ok(())
+    }
+
+    fn is_system(&self, path: &Path) -> bool {
+        !path.starts_with(&self.root)
+            && !path.starts_with("/usr/src")
+            && SYSTEM.iter().any(|prefix| path.starts_with(prefix))
+    }
+
+    /// What a file contains, as of now, with its permission bits. The content of a project's file is copied into the
+    /// store: it may change or go away before it is used.
+    pub fn content(&self, path: &Path) -> Result<(Reference, u32), SealError> {
+        let info = std::fs::metadata(path).map_err(at(path))?;
+        if info.len() <= Placeholder::MAX_LENGTH as u64 {
+            if let Some(placeholder) = Placeholders::at(path) {
+                return Ok((placeholder.reference(), info.mode() & 0o7777));
+            }
+        }
+        let (name, mode) = if self.is_system(path) {
+            let (name, stamp) = self.store.hash(path)?;
+            self.store.note_origin(&name, path, &stamp)?;
+            (name, stamp.mode)
+        } else {
+            let (name, stamp) = self.store.import(path)?;
+            (name, stamp.mode)
+        };
+        Ok((Reference::Value(name), mode & 0o7777))
+    }
+
+    fn toolchain(&self, tool: &Path, toolchain: &Arc<Toolchain>) -> Result<Arc<Sealed>, SealError> {
+        let mut known = self.toolchains.lock().unwrap_or_else(PoisonError::into_inner);
+        let variants = known.entry(tool.to_path_buf()).or_default();
+        if let Some((_, sealed)) = variants.iter().find(|(captured, _)| Arc::ptr_eq(captured, toolchain)) {
+            return Ok(Arc::clone(sealed));
+        }
+        let mut gather = Gather::default();
+        for path in &toolchain.trees {
+            if let (real, Found::Directory) = gather.walk(path).map_err(at(path))? {
+                gather.tree(&real);
+            }
+        }
+        for path in toolchain.files.iter().map(PathBuf::as_path).chain([tool]) {
+            match gather.walk(path).map_err(at(path))? {
+                (real, Found::File) => gather.file(&real),
+                (real, Found::Directory) => gather.directory(&real),
+                (_, _) => {}
+            }
+        }
+        let nodes = gather.finish();
+        let mut sealed = Sealed {
+            root: Name::of_value(b""),
+            covered: nodes.keys().cloned().collect(),
+            trees: nodes.iter().filter(|(_, node)| **node == Node::Tree).map(|(path, _)| path.clone()).collect(),
+            directories: nodes.keys().flat_map(ancestors).collect(),
+        };
+        let all: Vec<(AbsPath, Node)> = nodes.into_iter().collect();
+        sealed.root = self.put_tree(&all, 0)?;
+        let sealed = Arc::new(sealed);
+        variants.push((Arc::clone(toolchain), Arc::clone(&sealed)));
+        Ok(sealed)
+    }
+
+    /// Stores the directory that holds `nodes`, all of which have the same first `depth` parts.
+    fn put_tree(&self, nodes: &[(AbsPath, Node)], depth: usize) -> Result<Name, SealError> {
+        let mut tree = Tree::new();
+        let part = |path: &AbsPath| path.components().nth(depth).map(OsString::from).unwrap_or_default();
+        for group in nodes.chunk_by(|(a, _), (b, _)| part(a) == part(b)) {
+            let (path, node) = &group[0];
+            let is_leaf = path.components().count() == depth + 1;
+            let entry = match node {
+                Node::File if is_leaf => match self.content(path.as_path())? {
+                    (Reference::Value(content), mode) => Entry::File { content, mode },
+                    (Reference::Output(..), _) => {
+                        let what = "is part of a compiler, and has not been computed yet";
+                        return Err(SealError::Path { path: path.as_path().into(), what });
+                    }
+                },
+                Node::Tree if is_leaf => Entry::Tree(self.store.snapshot(path.as_path())?),
+                Node::Symlink(target) if is_leaf => Entry::Symlink(target.clone()),
+                Node::Directory if is_leaf => Entry::Tree(self.store.put_tree(&Tree::new())?),
+                _ => Entry::Tree(self.put_tree(group, depth + 1)?),
+            };
+            tree.insert(part(path), entry);
+        }
+        Ok(self.store.put_tree(&tree)?)
+    }
+
+    /// The environment of the sandbox: what the model lets through, without what cannot matter there, so that the same
+    /// step has the same name in every terminal.
+    fn environment(&self, call: &Call, step: &Step, keep_pwd: bool, tools: &Sealed) -> BTreeMap<OsString, OsString> {
+        let mut env = step.env.clone();
+        // Temporary files live and die in the sandbox.
+        env.remove(OsStr::new("TMPDIR"));
+        if !keep_pwd {
+            env.remove(OsStr::new("PWD"));
+        }
+        if let Some(path) = env.get_mut(OsStr::new("PATH")) {
+            let kept: Vec<&[u8]> = path
+                .as_bytes()
+                .split(|&b| b == b':')
+                .filter(|dir| AbsPath::from_bytes(dir).is_ok_and(|dir| tools.directories.contains(&dir)))
+                .collect();
+            if !kept.is_empty() {
+                *path = OsString::from_vec(kept.join(&b':'));
+            }
+        }
+        if step.volatile {
+            if let Some(zone) = call.env.get(OsStr::new("TZ")) {
+                env.insert("TZ".into(), zone.clone());
+            }
+        }
+        env
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> SealError + use<> {
+    let path = path.to_path_buf();
+    move |error| SealError::Io { path, error }
+}
+
+fn same_directory(a: &Path, b: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).map(|info| (info.dev(), info.ino())).ok();
+    id(a).is_some() && id(a) == id(b)
+}
+
+fn ancestors(path: &AbsPath) -> Vec<AbsPath> {
+    std::iter::successors(path.parent(), AbsPath::parent).collect()
+}
+
+fn abs(path: &Path) -> Result<AbsPath, SealError> {
+    AbsPath::new(path).map_err(|_| SealError::Path { path: path.into(), what: "is no plain absolute path" })
+}

@@ -1,0 +1,477 @@
+//! The way of one thunk from being known to having an outcome, as long as nothing goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gg_ir::{Made, Name, Reduction, Reference, Thunk};
+
+use crate::engine::EngineResult;
+use crate::failure::{Cause, Outcome, ThunkFailure, summarise};
+use crate::ids::{RunId, ThunkId};
+use crate::ledger::LedgerError;
+use crate::node::{State, Why};
+use crate::observer::{Finished, Served};
+use crate::plan::{Command, Plan};
+
+/// The thunks that a reduction points to.
+fn further(reduction: &Reduction) -> BTreeSet<Name> {
+    let made = reduction.outputs.values().chain(reduction.undeclared.values());
+    made.filter_map(|made| made.object.thunk().copied()).collect()
+}
+
+/// What stands for a thunk of which only the description is known: its program, and the first file that it writes.
+fn describe(thunk: &Thunk) -> (String, String) {
+    let kind = thunk.function.executable.as_path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let first = thunk.outputs.values().find(|output| !output.optional).or(thunk.outputs.values().next());
+    (kind, first.map_or_else(String::new, |output| output.path.to_string()))
+}
+
+impl Plan {
+    /// Asks the cache, where its answer would count.
+    pub(crate) fn begin(&mut self, id: ThunkId) {
+        let tainted = self.graph[id].volatile || self.is_below_tainted(id);
+        let node = &mut self.graph[id];
+        node.tainted |= tainted;
+        if tainted {
+            self.prepare(id);
+        } else {
+            node.state = State::Looking;
+            self.commands.push_back(Command::Look { id, name: node.name });
+        }
+    }
+
+    fn is_below_tainted(&self, id: ThunkId) -> bool {
+        let names = self.graph[id].thunk.iter().flat_map(|thunk| thunk.dependencies());
+        names.filter_map(|name| self.graph.find(name)).any(|dependency| self.graph[dependency].tainted)
+    }
+
+    pub(crate) fn looked(&mut self, id: ThunkId, found: Option<Reduction>) {
+        if self.graph[id].state != State::Looking {
+            return;
+        }
+        match found {
+            Some(reduction) => self.serve(id, reduction),
+            None => self.prepare(id),
+        }
+    }
+
+    /// A hit. The thunk still does not end before its dependencies, where these are evaluated at all: a step that
+    /// would not have been reached since an earlier one failed is not done, and files appear in order.
+    fn serve(&mut self, id: ThunkId, reduction: Reduction) {
+        let node = &mut self.graph[id];
+        node.held = Some(Arc::new(reduction));
+        node.served = Served::FromCache;
+        if let Some(thunk) = node.thunk.clone().filter(|_| node.depends && !node.linked) {
+            for name in thunk.dependencies() {
+                let known = self.graph.find(name).filter(|&d| !self.graph[d].ended());
+                if let Some(dependency) = known.filter(|&d| !self.graph.closes_cycle(d, id)) {
+                    self.link(dependency, id);
+                }
+            }
+        }
+        self.wait_for_all(id, Why::Served);
+    }
+
+    fn link(&mut self, dependency: ThunkId, dependent: ThunkId) {
+        let hurried = self.graph.link(dependency, dependent);
+        self.rerank(&hurried);
+    }
+
+    /// Sees to it that the description and all dependencies are there.
+    pub(crate) fn prepare(&mut self, id: ThunkId) {
+        let node = &mut self.graph[id];
+        let Some(thunk) = node.thunk.clone() else {
+            node.state = State::Loading;
+            self.commands.push_back(Command::Load { id, name: node.name });
+            return;
+        };
+        if !node.linked {
+            let names: BTreeSet<Name> = thunk.dependencies().copied().collect();
+            let needed = self.graph.dependents(id).next().is_some();
+            for name in names {
+                let dependency = self.add_by_name(name);
+                if needed && self.graph.closes_cycle(dependency, id) {
+                    return self.fail(id, Cause::Infrastructure(circular(&name)));
+                }
+                self.link(dependency, id);
+                let tainted = self.graph[dependency].tainted;
+                self.graph[id].tainted |= tainted;
+            }
+            self.graph[id].linked = true;
+        }
+        self.wait_for_all(id, Why::Inputs);
+    }
+
+    pub(crate) fn loaded(&mut self, id: ThunkId, thunk: Result<Arc<Thunk>, LedgerError>) {
+        if self.graph[id].state != State::Loading {
+            return;
+        }
+        match thunk {
+            Ok(thunk) => {
+                let node = &mut self.graph[id];
+                if node.label.is_empty() {
+                    let (kind, label) = describe(&thunk);
+                    (node.kind, node.label) = (kind.into(), label.into());
+                }
+                node.describe(thunk);
+                let weight = self.weight(&self.graph[id]);
+                self.graph.weigh(id, weight);
+                self.prepare(id);
+            }
+            Err(LedgerError::Missing(name) | LedgerError::Corrupt(name)) => self.lost(id, name),
+            Err(LedgerError::Other(text)) => self.fail(id, Cause::Infrastructure(text)),
+        }
+    }
+
+    /// Lets a thunk go on once all its dependencies have ended, which may be now.
+    pub(crate) fn wait_for_all(&mut self, id: ThunkId, why: Why) {
+        let (mut missing, mut failed) = (0, None);
+        for dependency in self.graph.dependencies(id) {
+            match &self.graph[dependency].outcome {
+                None => missing += 1,
+                Some(Err(_)) => failed = failed.or(Some(dependency)),
+                Some(Ok(_)) => {}
+            }
+        }
+        if let Some(dependency) = failed {
+            return self.dependency_failed(id, dependency, why);
+        }
+        self.graph[id].state = State::Waiting { missing, why };
+        if missing == 0 {
+            self.go_on(id, why);
+        }
+    }
+
+    /// A dependency has ended.
+    pub(crate) fn wake(&mut self, id: ThunkId) {
+        if let State::Waiting { why, .. } = self.graph[id].state {
+            self.wait_for_all(id, why);
+        }
+    }
+
+    fn dependency_failed(&mut self, id: ThunkId, dependency: ThunkId, why: Why) {
+        let own = (why == Why::StandIn(dependency)).then(|| self.graph[dependency].outcome.clone()).flatten();
+        match own {
+            Some(Err(failure)) => {
+                self.take_account(id, dependency);
+                self.fail(id, failure.cause.clone());
+            }
+            _ => {
+                let cause = self.root(dependency).unwrap_or(Cause::Cancelled);
+                self.fail(id, cause);
+            }
+        }
+    }
+
+    fn go_on(&mut self, id: ThunkId, why: Why) {
+        let node = &self.graph[id];
+        match why {
+            Why::Inputs if node.depends && !node.volatile && !node.fresh => match self.inputs(id) {
+                Ok((thunk, resolved)) => {
+                    self.graph[id].state = State::Resolving;
+                    self.commands.push_back(Command::LookResolved { id, thunk, resolved });
+                }
+                Err(cause) => self.fail(id, cause),
+            },
+            Why::Inputs | Why::Again => self.make_ready(id),
+            Why::Served | Why::Chase => self.chase(id),
+            Why::StandIn(other) => {
+                if let Some(Ok(reduction)) = self.graph[other].outcome.clone() {
+                    self.take_account(id, other);
+                    let name = self.graph[id].name;
+                    self.graph[id].held = Some(Arc::new(Reduction { thunk: name, ..Reduction::clone(&reduction) }));
+                    self.chase(id);
+                }
+            }
+        }
+    }
+
+    /// Counts what was done for a stand-in as done for the thunk itself.
+    fn take_account(&mut self, id: ThunkId, other: ThunkId) {
+        let (tries, time, served) = {
+            let other = &self.graph[other];
+            (other.tries.clone(), other.time, other.served.clone())
+        };
+        let node = &mut self.graph[id];
+        node.tries.runs += tries.runs;
+        node.time.queued += time.queued;
+        node.time.ran += time.ran;
+        if served != Served::FromCache {
+            node.served = served;
+        }
+    }
+
+    /// The description to run, and what its references stand for. All dependencies have ended.
+    pub(crate) fn inputs(&self, id: ThunkId) -> Result<(Arc<Thunk>, BTreeMap<Reference, Name>), Cause> {
+        let node = &self.graph[id];
+        let Some(thunk) = &node.thunk else {
+            return Err(Cause::Infrastructure(format!("{} was to be run before it was read", node.name)));
+        };
+        let mut resolved = BTreeMap::new();
+        let mut absent = BTreeSet::new();
+        for input in thunk.inputs.values() {
+            let gg_ir::Input::File { object: reference @ Reference::Output(name, _), .. } = input else { continue };
+            match self.value(reference)? {
+                Some(value) => drop(resolved.insert(reference.clone(), value)),
+                None if self.may_be_absent(reference) => drop(absent.insert(reference.clone())),
+                None => return Err(Cause::Infrastructure(unwritten(name, reference))),
+            }
+        }
+        if absent.is_empty() {
+            return Ok((thunk.clone(), resolved));
+        }
+        let mut thunk = Thunk::clone(thunk);
+        thunk.inputs.retain(|_, input| !matches!(input, gg_ir::Input::File { object, .. } if absent.contains(object)));
+        Ok((Arc::new(thunk), resolved))
+    }
+
+    /// The value that a reference stands for; `None` when the thunk did not write that output.
+    fn value(&self, reference: &Reference) -> Result<Option<Name>, Cause> {
+        let (name, tag) = match reference {
+            Reference::Value(name) => return Ok(Some(*name)),
+            Reference::Output(name, tag) => (name, tag),
+        };
+        let outcome = self.graph.find(name).and_then(|id| self.graph[id].outcome.as_ref());
+        let Some(Ok(reduction)) = outcome else {
+            return Err(Cause::Infrastructure(format!("{name} was needed before it had ended")));
+        };
+        Ok(reduction.outputs.get(tag).map(|made| *made.object.name()))
+    }
+
+    /// An optional output need not be written, and what is not there is not there for the next step either. Of a thunk
+    /// that was served from the cache by its name alone nobody knows which outputs are optional.
+    fn may_be_absent(&self, reference: &Reference) -> bool {
+        let Reference::Output(name, tag) = reference else { return false };
+        let thunk = self.graph.find(name).and_then(|id| self.graph[id].thunk.as_ref());
+        thunk.is_none_or(|thunk| thunk.outputs.get(tag).is_some_and(|output| output.optional))
+    }
+
+    pub(crate) fn resolved(&mut self, id: ThunkId, key: Name, found: Option<Reduction>) {
+        if self.graph[id].state != State::Resolving {
+            return;
+        }
+        self.graph[id].key = Some(key);
+        match found {
+            Some(reduction) => {
+                let node = &mut self.graph[id];
+                node.served = Served::FromCache;
+                node.held = Some(Arc::new(Reduction { thunk: node.name, ..reduction }));
+                self.chase(id);
+            }
+            None => self.wait_for_all(id, Why::Again),
+        }
+    }
+
+    pub(crate) fn make_ready(&mut self, id: ThunkId) {
+        let all = (0..self.schedule.engines()).fold(0, |set, engine| set | crate::schedule::bit(engine));
+        if self.graph[id].tries.banned & all == all {
+            let text = "there is no engine to run it on; give one that can run thunks".to_owned();
+            return self.fail(id, Cause::Infrastructure(text));
+        }
+        let node = &mut self.graph[id];
+        // What was begun is finished first, also when nothing new is started any more.
+        let urgent = node.rank.urgent || node.tries.runs > 0;
+        let rank = self.schedule.rank(id, urgent, node.rank.path);
+        node.state = State::Ready(rank);
+        node.time.since = self.now;
+        self.schedule.insert(node.tries.banned, rank);
+    }
+
+    pub(crate) fn run_ended(&mut self, run: RunId, result: EngineResult) {
+        let Some((id, engine)) = self.runs.remove(&run) else { return };
+        self.schedule.release(engine);
+        self.summary.runs += 1;
+        if self.graph[id].state != State::Running(run) {
+            return;
+        }
+        let node = &mut self.graph[id];
+        let ran = self.now.saturating_sub(node.time.since);
+        node.time.ran += ran;
+        match result {
+            EngineResult::Done(reduction) => self.executed(id, engine, ran, reduction),
+            EngineResult::Failed(failure) => {
+                node.served = Served::Executed { engine: self.setup.engines[engine].clone() };
+                self.program_failed(id, failure);
+            }
+            EngineResult::Missing(object) | EngineResult::Corrupt(object) => self.lost(id, object),
+            EngineResult::Broken { text, again } => self.engine_failed(id, engine, &text, again),
+            EngineResult::Cancelled => self.engine_failed(id, engine, "the execution was cancelled", true),
+        }
+    }
+
+    fn executed(&mut self, id: ThunkId, engine: usize, ran: Duration, reduction: Reduction) {
+        let node = &mut self.graph[id];
+        if let Some(thunk) = &node.thunk {
+            let declared = reduction.outputs.keys().all(|tag| thunk.outputs.contains_key(tag));
+            let whole = thunk.outputs.iter().all(|(tag, o)| o.optional || reduction.outputs.contains_key(tag));
+            if !declared || !whole {
+                return self.engine_failed(id, engine, "the engine's answer is not what the thunk's outputs are", true);
+            }
+        }
+        node.served = Served::Executed { engine: self.setup.engines[engine].clone() };
+        node.tries.broken = 0;
+        let reduction = Arc::new(Reduction { thunk: node.name, ..reduction });
+        node.held = Some(reduction.clone());
+        let (kind, label) = (node.kind.clone(), node.label.clone());
+        if let Some(first) = node.tries.failed.take() {
+            self.notice(format!("{label}: failed ({}), then succeeded; only the success counts", summarise(&first)));
+        }
+        self.setup.history.record(&kind, &label, ran);
+        if !further(&reduction).is_empty() {
+            self.record(id, &reduction);
+        }
+        self.chase(id);
+    }
+
+    /// Evaluates the thunks that the reduction points to, and ends when there are none left.
+    fn chase(&mut self, id: ThunkId) {
+        let Some(held) = self.graph[id].held.clone() else { return };
+        let mut waits = false;
+        for name in further(&held) {
+            let other = self.add_by_name(name);
+            waits |= !matches!(self.graph[other].outcome, Some(Ok(_)));
+            if waits {
+                let Some(hurried) = self.graph.link_late(other, id) else {
+                    return self.fail(id, Cause::Infrastructure(circular(&name)));
+                };
+                self.rerank(&hurried);
+            }
+            let tainted = self.graph[other].tainted;
+            self.graph[id].tainted |= tainted;
+        }
+        if waits {
+            return self.wait_for_all(id, Why::Chase);
+        }
+        let mut whole = Reduction::clone(&held);
+        for made in whole.outputs.values_mut().chain(whole.undeclared.values_mut()) {
+            if let Err(cause) = self.settle(made) {
+                return self.fail(id, cause);
+            }
+        }
+        self.finish(id, Arc::new(whole));
+    }
+
+    fn settle(&self, made: &mut Made) -> Result<(), Cause> {
+        match self.value(&made.object)? {
+            Some(value) => made.object = Reference::Value(value),
+            None => return Err(Cause::Infrastructure(unwritten(made.object.name(), &made.object))),
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, id: ThunkId, reduction: Arc<Reduction>) {
+        for made in reduction.outputs.values().chain(reduction.undeclared.values()) {
+            self.makers.entry(*made.object.name()).or_insert(id);
+        }
+        let node = &mut self.graph[id];
+        node.held = None;
+        let executed = matches!(node.served, Served::Executed { .. });
+        let replaced = matches!(node.state, State::Waiting { why: Why::StandIn(_), .. });
+        if executed && !replaced {
+            self.record(id, &reduction);
+        } else if let (false, Some(_), false) = (node.tainted, node.key, replaced) {
+            // The next build finds it by its own name, before the dependencies are known.
+            self.commands.push_back(Command::Record(reduction.clone()));
+        }
+        if executed { self.summary.executed += 1 } else { self.summary.cached += 1 }
+        self.end(id, Ok(reduction));
+    }
+
+    /// Keeps a reduction under each name that tells the result.
+    fn record(&mut self, id: ThunkId, reduction: &Arc<Reduction>) {
+        let node = &self.graph[id];
+        if node.volatile {
+            return;
+        }
+        if !node.tainted {
+            self.commands.push_back(Command::Record(reduction.clone()));
+        }
+        if let Some(key) = node.key.filter(|&key| key != node.name) {
+            let copy = Reduction { thunk: key, ..Reduction::clone(reduction) };
+            self.commands.push_back(Command::Record(Arc::new(copy)));
+        }
+    }
+
+    pub(crate) fn fail(&mut self, id: ThunkId, cause: Cause) {
+        let node = &mut self.graph[id];
+        if let State::Ready(rank) = node.state {
+            self.schedule.remove(node.tries.banned, &rank);
+        }
+        node.held = None;
+        let cancelled = cause == Cause::Cancelled;
+        let blamed = !node.eager && !node.stand_in;
+        let failure = Arc::new(ThunkFailure { name: node.name, cause });
+        if blamed {
+            self.blame(&failure);
+        }
+        if cancelled { self.summary.cancelled += 1 } else { self.summary.failed += 1 }
+        self.end(id, Err(failure));
+    }
+
+    fn end(&mut self, id: ThunkId, outcome: Outcome) {
+        let failed = outcome.is_err();
+        let node = &mut self.graph[id];
+        node.state = State::Ended;
+        node.outcome = Some(outcome.clone());
+        let report = !node.stand_in && (!node.reported || failed);
+        node.reported |= report;
+        self.settled(id, outcome, report);
+        self.unended -= 1;
+        let dependents: Vec<ThunkId> = self.graph.dependents(id).collect();
+        for dependent in dependents {
+            if let State::Waiting { missing, .. } = &mut self.graph[dependent].state {
+                *missing = missing.saturating_sub(1);
+                if *missing == 0 || failed {
+                    self.agenda.push_back(dependent);
+                }
+            }
+        }
+    }
+
+    /// A thunk was asked for that has ended: whoever asked hears of it like of any other.
+    pub(crate) fn report_again(&mut self, id: ThunkId, was_eager: bool) {
+        let node = &mut self.graph[id];
+        node.reported = true;
+        let Some(outcome) = node.outcome.clone() else { return };
+        if let (Err(failure), true, false) = (&outcome, was_eager, node.eager) {
+            self.blame(failure);
+        }
+        self.settled(id, outcome, true);
+    }
+
+    fn blame(&mut self, failure: &Arc<ThunkFailure>) {
+        if matches!(failure.cause, Cause::Program(_) | Cause::Infrastructure(_)) {
+            self.summary.failures.push(failure.clone());
+            self.stopped |= !self.setup.keep_going;
+        }
+    }
+
+    fn settled(&mut self, id: ThunkId, outcome: Outcome, report: bool) {
+        let node = &self.graph[id];
+        let done = Finished {
+            name: node.name,
+            kind: node.kind.clone(),
+            label: node.label.clone(),
+            result: outcome,
+            served: node.served.clone(),
+            attempts: node.tries.runs,
+            queued: node.time.queued,
+            ran: node.time.ran,
+        };
+        self.commands.push_back(Command::Settled { done: Box::new(done), report });
+    }
+
+    pub(crate) fn notice(&mut self, text: String) {
+        self.commands.push_back(Command::Notice(text));
+    }
+}
+
+fn circular(name: &Name) -> String {
+    format!("it needs {name}, which waits for it in turn; the thunk that made this graph is at fault")
+}
+
+fn unwritten(name: &Name, reference: &Reference) -> String {
+    let tag = if let Reference::Output(_, tag) = reference { tag.as_str() } else { "" };
+    format!("it needs the output '{tag}' of {name}, which was not written")
+}

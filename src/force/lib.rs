@@ -1,0 +1,61 @@
+//! Forcing: a graph of thunks, which may still grow, is evaluated on engines.
+//!
+//! # Layout, from what is asked for to who does it
+//!
+//! - `request`, `failure`, `observer`, `progress`: what goes in and what comes out
+//! - `coordinator`: [`Coordinator`]: the threads, and nothing that decides anything
+//! - `plan`: the state machine behind it, events in and commands out, without threads and I/O
+//!   - `node`: one thunk, with a picture of its life
+//!   - `evaluate`: its way when all goes well; `retry`: when a program or an engine fails; `repair`: when an object is lost
+//!   - `graph`: who needs whom, and the longest path from each thunk to a sink
+//!   - `schedule`: who picks the next thunk, and where it runs
+//! - `policy`, `history`: the figures it goes by
+//! - `engine`: [`Engine`]: where thunks run; `local`: on this machine
+//! - `ledger`: [`Ledger`]: what is asked of the store
+//! - `clock`: [`Clock`]: time, real or imagined
+//!
+//! # What is cached under which name
+//!
+//! A thunk's name tells its result only where nothing that it depends on is volatile. A thunk with thunks among its
+//! inputs is therefore looked up, and kept, under two names: its own, and that of itself with all inputs resolved to
+//! values. The second finds a link whose objects were compiled again and came out the same; and it alone is used
+//! where something below is volatile.
+
+mod clerks;
+mod clock;
+mod coordinator;
+mod engine;
+mod evaluate;
+mod failure;
+mod graph;
+mod history;
+mod ids;
+mod ledger;
+mod local;
+mod node;
+mod observer;
+mod plan;
+mod policy;
+mod progress;
+mod repair;
+mod request;
+mod retry;
+#[cfg(test)]
+mod scenarios;
+mod schedule;
+#[cfg(test)]
+mod simulate;
+
+pub use clock::{Clock, RealClock, VirtualClock};
+pub use coordinator::{Config, Coordinator, OnFailure, Resupply, StartError};
+pub use engine::{Engine, EngineResult, Work};
+pub use failure::{Cause, Outcome, ThunkFailure};
+pub use gg_worker::{Failure, Status};
+pub use history::History;
+pub use ids::ThunkId;
+pub use ledger::{Ledger, LedgerError};
+pub use local::{LocalEngine, LocalOptions};
+pub use observer::{Finished, NoObserver, Observer, Served};
+pub use policy::Policy;
+pub use progress::{Progress, Summary};
+pub use request::Request;

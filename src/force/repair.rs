@@ -1,0 +1,120 @@
+//! What follows when an object is lost: missing in the store, or not what its name says.
+
+use std::time::Duration;
+
+use gg_ir::Name;
+
+use crate::failure::Cause;
+use crate::ids::ThunkId;
+use crate::node::{State, Tries, Why};
+use crate::observer::Served;
+use crate::plan::{Command, Plan};
+
+impl Plan {
+    /// A thunk cannot be read or run since an object is lost. It waits until the thunk that made it has been run again,
+    /// or until the caller has brought it back.
+    pub(crate) fn lost(&mut self, id: ThunkId, object: Name) {
+        let cap = self.setup.policy.repairs;
+        let node = &mut self.graph[id];
+        node.tries.repairs += 1;
+        if node.tries.repairs > cap {
+            let advice = "check the disk that the store is on, and that nothing else deletes from it";
+            let text = format!("{object} was lost again after it had been restored {cap} times; {advice}");
+            return self.fail(id, Cause::Infrastructure(text));
+        }
+        let linked = node.linked;
+        let maker = self.makers.get(&object).copied().filter(|&maker| linked && maker != id);
+        if let Some(maker) = maker.filter(|&maker| self.remake(maker)) {
+            let Some(hurried) = self.graph.link_late(maker, id) else {
+                return self.fail(id, Cause::Infrastructure(gone(&object)));
+            };
+            self.rerank(&hurried);
+            // Whoever waits for it was begun, and this belongs to it.
+            self.hurry(maker);
+            return self.wait_for_all(id, Why::Again);
+        }
+        if !self.setup.resupplies {
+            return self.fail(id, Cause::Infrastructure(gone(&object)));
+        }
+        self.graph[id].state = State::Supplying;
+        let waiting = self.supplying.entry(object).or_default();
+        waiting.push(id);
+        if waiting.len() == 1 {
+            self.notice(format!("{object} was lost from the store and is asked for again"));
+            self.commands.push_back(Command::Resupply(object));
+        }
+    }
+
+    pub(crate) fn resupplied(&mut self, object: Name, back: bool) {
+        for id in self.supplying.remove(&object).unwrap_or_default() {
+            if self.graph[id].state != State::Supplying {
+                continue;
+            }
+            match (back, self.graph[id].linked) {
+                (false, _) => self.fail(id, Cause::Infrastructure(gone(&object))),
+                (true, false) => self.prepare(id),
+                (true, true) => self.wait_for_all(id, Why::Again),
+            }
+        }
+    }
+
+    /// Makes a thunk that has succeeded run again, ignoring the cache; nothing new for one that has not ended. `false`
+    /// when it has failed, or was made again too often.
+    fn remake(&mut self, id: ThunkId) -> bool {
+        match &self.graph[id].outcome {
+            None => return true,
+            Some(Err(_)) => return false,
+            Some(Ok(_)) if self.graph[id].tries.redone >= self.setup.policy.repairs || self.cancelled => return false,
+            Some(Ok(_)) => {}
+        }
+        let node = &mut self.graph[id];
+        match &node.served {
+            Served::FromCache => self.summary.cached -= 1,
+            Served::Executed { .. } | Served::NotRun => self.summary.executed -= 1,
+        }
+        node.outcome = None;
+        node.fresh = true;
+        node.tries = Tries { runs: node.tries.runs, redone: node.tries.redone + 1, ..Tries::default() };
+        node.rank.urgent = false;
+        node.state = State::Loading;
+        let forgotten = [Some(node.name), node.key];
+        let label = node.label.clone();
+        self.unended += 1;
+        self.notice(format!("{label}: an output was lost from the store and is made again"));
+        self.commands.extend(forgotten.into_iter().flatten().map(Command::Forget));
+        for dependent in self.graph.dependents(id).collect::<Vec<_>>() {
+            match &mut self.graph[dependent].state {
+                State::Waiting { missing, .. } => *missing += 1,
+                State::Ready(rank) => {
+                    let rank = *rank;
+                    self.schedule.remove(self.graph[dependent].tries.banned, &rank);
+                    self.wait_for_all(dependent, Why::Again);
+                }
+                _ => {}
+            }
+        }
+        self.prepare(id);
+        true
+    }
+
+    /// A caller found that an output of this thunk is lost. Returns the thunk to wait for.
+    pub fn redo(&mut self, now: Duration, thunk: &Name, object: &Name) -> Name {
+        self.now = self.now.max(now);
+        let id = self.add_by_name(*thunk);
+        let maker = self.makers.get(object).copied().unwrap_or(id);
+        if self.graph[maker].ended() && !self.remake(maker) {
+            let label = self.graph[maker].label.clone();
+            self.notice(format!("{label}: {object} is lost, and making it again has not helped"));
+        }
+        self.hurry(maker);
+        self.work_off();
+        self.graph[maker].name
+    }
+}
+
+fn gone(object: &Name) -> String {
+    format!(
+        "{object} is not in the store, or damaged, and nothing that could make it again is known; \
+         run the build again from the step that made it"
+    )
+}

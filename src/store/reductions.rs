@@ -1,0 +1,97 @@
+//! The reduction cache: what thunks evaluated to, when they were evaluated before.
+
+use std::fs;
+use std::io::{self, Read, Write};
+
+use gg_ir::{Kind, Made, Name, Reduction, Reference};
+use rustix::fs::OFlags;
+
+use crate::error::{Result, at};
+use crate::object::{self, is_damage};
+use crate::store::Store;
+
+/// The length of the SHA-256 that ends a record. Unlike an object, a record is not named by its content, so nothing else
+/// would tell a damaged one.
+const CHECKSUM: usize = 32;
+
+fn seal(mut record: Vec<u8>) -> Vec<u8> {
+    let sum = *Name::of_value(&record).digest();
+    record.extend_from_slice(&sum);
+    record
+}
+
+fn unseal(thunk: &Name, bytes: &[u8]) -> Option<Reduction> {
+    let (record, sum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
+    if Name::of_value(record).digest() != sum {
+        return None;
+    }
+    Reduction::decode(record).ok().filter(|reduction| reduction.thunk == *thunk)
+}
+
+impl Store {
+    /// What the thunk evaluated to, if that is known and every output is to be had (see [`Store::contains`]; for an
+    /// output that is in turn an output of a thunk: that thunk). A damaged record is moved to the quarantine and counts
+    /// as unknown.
+    ///
+    /// # Errors
+    /// When the record is there and cannot be read.
+    pub fn reduction(&self, thunk: &Name) -> Result<Option<Reduction>> {
+        let path = self.layout.reduction(thunk);
+        let mut bytes = Vec::new();
+        match object::open(&path, OFlags::empty()).and_then(|mut file| file.read_to_end(&mut bytes)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // Found wanting below.
+            Err(error) if is_damage(&error) => bytes.clear(),
+            Err(error) => return Err(at("read", &path)(error)),
+        }
+        let Some(reduction) = unseal(thunk, &bytes) else {
+            self.layout.quarantine(&path)?;
+            return Ok(None);
+        };
+        let at_hand = |made: &Made| match &made.object {
+            Reference::Value(name) | Reference::Output(name, _) => self.contains(name),
+        };
+        if !reduction.outputs.values().chain(reduction.undeclared.values()).all(at_hand) {
+            return Ok(None);
+        }
+        self.touch(true, thunk);
+        Ok(Some(reduction))
+    }
+
+    /// Remembers what a thunk evaluated to, in place of what was remembered before.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn record(&self, reduction: &Reduction) -> Result<()> {
+        debug_assert_eq!(reduction.thunk.kind(), Kind::Thunk);
+        let path = self.layout.reduction(&reduction.thunk);
+        let temporary = self.layout.temporary();
+        let write = || {
+            fs::File::create_new(&temporary)?.write_all(&seal(reduction.encode()))?;
+            match self.layout.install(&temporary, &path) {
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                    self.layout.quarantine(&path).map_err(io::Error::other)?;
+                    self.layout.install(&temporary, &path)
+                }
+                installed => installed,
+            }
+        };
+        write().map_err(|error| {
+            let _ = fs::remove_file(&temporary);
+            at("write", &path)(error)
+        })
+    }
+
+    /// Forgets what the thunk evaluated to; it will be evaluated again.
+    pub fn forget(&self, thunk: &Name) {
+        // A record that cannot be removed is found useless, or is right, when it is read.
+        let _ = fs::remove_file(self.layout.reduction(thunk));
+        self.touched.remove(&(true, *thunk));
+    }
+
+    /// Whether these bytes are a whole record of this thunk.
+    pub(crate) fn is_record(thunk: &Name, bytes: &[u8]) -> bool {
+        unseal(thunk, bytes).is_some()
+    }
+}

@@ -1,0 +1,141 @@
+//! During a build, small *placeholder* files stand for outputs that are not computed yet. This crate makes sure that no
+//! program of the build ever reads one: whatever opens, executes or hard-links a placeholder (a static binary too, a
+//! process in a nested user namespace too) is held inside its system call, a [`Guard`] puts the real file in the
+//! placeholder's place, and the call goes on as if the file had always been there.
+//!
+//! The mechanism is the kernel's *seccomp user notification* (`seccomp_unotify(2)`): a filter installed in the child
+//! before it executes the build command, inherited by everything it starts, and supervisor threads in this process
+//! that answer each trapped call with "go on" or with an error number.
+//!
+//! # Layout, in the order in which a call travels
+//!
+//! | file | noun |
+//! |---|---|
+//! | `calls` | which system calls are trapped and where their arguments are: a table for each ABI |
+//! | `filter` | the table as a BPF program |
+//! | `install` | the child's side: filter in, listener out over a socket |
+//! | `listener` | the supervisor's end of the kernel interface |
+//! | `memory` | reading strings out of the held process |
+//! | `place` | a path as the held process means it: its directory, its root |
+//! | `image` | what the kernel opens by itself when it executes a file (`#!`, `PT_INTERP`) |
+//! | `programs` | programs that look at a file without needing its content, and programs that look before they open |
+//! | `judge` | what one trapped call needs |
+//! | `held` | the threads on which held calls wait for [`Guard::produce`] |
+//! | `watch` | [`spawn`], the supervisor's loop and its life |
+//! | `probe` | [`supported`] |
+//!
+//! # What is trapped
+//!
+//! | call | when | access |
+//! |---|---|---|
+//! | `open`, `openat`, `openat2` | unless `O_PATH`, `O_DIRECTORY`, `O_TRUNC` or `O_CREAT\|O_EXCL` | [`Access::Read`], [`Access::Write`] |
+//! | `execve`, `execveat` | always; the interpreters of the file are looked at as well | [`Access::Execute`] |
+//! | `link`, `linkat` | always | [`Access::Link`] |
+//! | `truncate` | always | [`Access::Write`] |
+//! | `lstat`; `statx` that asks for sizes; `newfstatat` with `AT_SYMLINK_NOFOLLOW` or a directory descriptor | unless `AT_EMPTY_PATH` | [`Access::Stat`] |
+//! | `rename`, `renameat`, `renameat2` | always | [`Guard::renamed`] |
+//! | `io_uring_setup` | always | refused with `ENOSYS`, because opens through a ring are not seen by seccomp |
+//! | `chroot`, `pivot_root`, `mount`, `umount2`, `move_mount`, `setns` | always | remembered: from then on each caller's root is compared with ours |
+//!
+//! A plain `stat(2)` of a path is *not* trapped: `make`, `ninja` and shells do little else, and it would cost them
+//! dearly. It sees the placeholder's size and inode. `cp`, `install` and `diff` compare what `stat` said with what
+//! they opened, and refuse a file that changed; for them the arguments are looked at when they are executed.
+//!
+//! # What it is not
+//!
+//! This is no security boundary: an answer "go on" lets the kernel read the path again, and a hostile process can
+//! change it in between. Programs of a foreign ABI are trapped where a table exists (i386 on x86-64, 32-bit ARM on
+//! aarch64); x32 calls are refused with `ENOSYS` as a kernel without x32 does.
+//!
+//! If this process dies, the kernel closes the listener, and each trapped call of what is left of the build fails with
+//! `ENOSYS`: nothing can read a placeholder then.
+#![cfg(target_os = "linux")]
+
+mod calls;
+mod filter;
+mod held;
+mod image;
+mod install;
+mod judge;
+mod listener;
+mod memory;
+mod place;
+mod probe;
+mod programs;
+mod watch;
+
+use std::path::Path;
+
+pub use probe::{Unsupported, supported};
+pub use watch::{Counts, Watch, WatchError, spawn};
+
+/// Which file a path leads to: stays the same under renames, differs between a placeholder and the file put in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+/// What a held process is about to do with a placeholder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Open it for reading only.
+    Read,
+    /// Open it for writing and keep what it holds (no `O_TRUNC`), or `truncate(2)` it.
+    Write,
+    /// Execute it, or something whose interpreter it is.
+    Execute,
+    /// Make a hard link to it.
+    Link,
+    /// Ask for its size.
+    Stat,
+}
+
+/// Knows the placeholders and can replace them. Its methods are called on threads of this crate.
+///
+/// While [`spawn`] runs, the guard is already being asked (the command's own `execve` is the first trapped call): a
+/// guard must not need a lock that the caller of `spawn` holds.
+pub trait Guard: Send + Sync + 'static {
+    /// Whether this file is a placeholder. Called on a supervisor's thread for every trapped call whose path
+    /// exists, so it must be a look-up in memory. Register a placeholder before it gets its name in the tree.
+    ///
+    /// A program may overwrite a placeholder (`O_TRUNC`, which is not trapped): the same `FileId` then has other content.
+    fn concerns(&self, file: FileId) -> bool;
+
+    /// Put the real file at `path` by renaming it over the placeholder. May block for long: it runs on a thread of its
+    /// own, one for each held call, and so can be called for one file several times at once; all but one must wait, and
+    /// the file be put in place once, or else who has it already sees it change. Stop being [concerned](Guard::concerns)
+    /// once it is there. After `Ok` the held call goes on, and looks the path up again. The real file must have the times
+    /// and mode that the placeholder has by then, because `touch` and `chmod` work on placeholders as they are.
+    ///
+    /// `path` is absolute and free of symbolic links at the time of the call. For a process with another root it is a
+    /// path of this process's view if there is one, and otherwise one through `/proc/TID/root`, valid until this returns.
+    ///
+    /// # Errors
+    ///
+    /// The error number with which the held call fails, `libc::EIO` for instance.
+    fn produce(&self, path: &Path, file: FileId, access: Access) -> Result<(), i32>;
+
+    /// A placeholder or a directory is about to be renamed; both paths are absolute, their directories free of symbolic
+    /// links. Called on a supervisor's thread before the call goes on, so that no look at the new name can overtake
+    /// it. The call can still fail: from now on the file *may* be at `to`, and whoever replaces a placeholder must look
+    /// which of the two names leads to its [`FileId`]. (`renameat2` with `RENAME_EXCHANGE` shows what it displaced.)
+    ///
+    /// A rename to another file system is not reported: it fails, and `mv` goes on to copy. A placeholder is produced
+    /// before that. `RENAME_EXCHANGE` of placeholders or directories is refused with `EINVAL`, which is what a file
+    /// system without it answers.
+    fn renamed(&self, from: &Path, to: &Path);
+
+    /// A regular file with an execute bit is about to be executed. The path is absolute but otherwise as the process
+    /// gave it. Called on a supervisor's thread; for reports.
+    fn executed(&self, program: &Path);
+
+    /// The memory or the directory of a process could not be read, so its call went on unseen. That happens to
+    /// processes that forbid it (`PR_SET_DUMPABLE`), and where Yama restricts tracing to descendants, to processes whose
+    /// parents are gone (unless this process is a child subreaper). Called on a supervisor's thread; for reports.
+    fn unreadable(&self, process: u32) {
+        let _ = process;
+    }
+}

@@ -1,0 +1,210 @@
+//! The worker process: single-threaded, started once, runs one program after the other.
+//!
+//! # Layout
+//!
+//! - `namespaces`: what the process leaves behind once, at its start
+//! - `root`: one sandbox's root, a tmpfs, and what is put in it
+//! - `init`: the first process of a sandbox, between the worker and the program
+//! - `tool`: starting the program
+//! - `watch`: standard output and error, the deadline, cancellation
+//! - `collect`: what the program wrote
+
+mod collect;
+mod init;
+mod namespaces;
+mod root;
+mod tool;
+mod watch;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::codec::{Reader, Writer};
+use crate::link::{Link, MAX_FDS};
+use crate::reply::{Ended, Reply};
+use crate::request::Request;
+use collect::Found;
+
+/// A step of the set-up that failed.
+#[derive(Debug)]
+struct StepError {
+    step: String,
+    errno: i32,
+}
+
+type Step<T> = Result<T, StepError>;
+
+/// For `map_err`.
+fn step<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> StepError {
+    let step = step.into();
+    move |error| StepError { step, errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
+}
+
+/// The first frame: what kind of worker this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setup {
+    /// Whether to run programs in namespaces of their own.
+    pub namespaces: bool,
+    /// Holds the empty directories `root` and `dev`, for mounts that nobody else sees.
+    pub scratch: PathBuf,
+    /// The most bytes of one sandbox's tmpfs.
+    pub tmpfs_bytes: u64,
+}
+
+impl Setup {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.byte(self.namespaces.into());
+        w.text(self.scratch.as_os_str());
+        w.number(self.tmpfs_bytes);
+        w.0
+    }
+
+    fn decode(frame: &[u8]) -> io::Result<Self> {
+        let mut r = Reader(frame);
+        Ok(Self { namespaces: r.byte()? != 0, scratch: r.text()?.into(), tmpfs_bytes: r.number()? })
+    }
+}
+
+/// What stays the same from one program to the next.
+struct Worker {
+    setup: Setup,
+    null: File,
+    /// Whether `/proc` can be mounted. In some containers it cannot, since theirs is partly masked.
+    proc: bool,
+}
+
+/// The worker process's loop: serves the pool at the other end of `socket` until that closes it or dies, then exits.
+///
+/// To be called by a process that was started by [`crate::Pool`] through its `worker_command`, on the main thread before
+/// any other thread is started (the kernel lets only a single-threaded process enter a user namespace). The socket is
+/// [`crate::SOCKET_FD`].
+pub fn worker_main(socket: RawFd) -> ! {
+    // SAFETY: the pool gave this process the descriptor for this call, and nothing else knows of it.
+    let mut link = Link::new(unsafe { OwnedFd::from_raw_fd(socket) });
+    let status = match serve(&mut link) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("gg worker process: {error}");
+            1
+        }
+    };
+    // SAFETY: ends the process; there is nothing to run at exit.
+    unsafe { libc::_exit(status) }
+}
+
+fn serve(link: &mut Link) -> io::Result<()> {
+    let Some(frame) = link.receive()? else { return Ok(()) };
+    let setup = Setup::decode(&frame)?;
+    rustix::process::umask(rustix::fs::Mode::empty());
+    // SAFETY: plain libc calls. A terminal's Ctrl-C is for the coordinator, which cancels in an orderly way.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        libc::signal(libc::SIGQUIT, libc::SIG_IGN);
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    }
+    let null = File::open("/dev/null")?;
+    let mut worker = Worker { setup, null, proc: true };
+    let ready = if worker.setup.namespaces { worker.prepare(link) } else { Ok(()) };
+    let failed = ready.is_err();
+    link.send(&Reply::Hello(ready).encode(), &[])?;
+    if failed {
+        return Ok(());
+    }
+    while let Some(frame) = link.receive()? {
+        // An empty frame is a cancellation that crossed the end of its job.
+        if !frame.is_empty() && !worker.run(&Request::decode(&frame)?, link)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Worker {
+    /// Enters the worker's namespaces and tries a whole sandbox once, with nothing in it.
+    fn prepare(&mut self, link: &mut Link) -> Result<(), String> {
+        let told =
+            |error: StepError| format!("{}: {}", error.step, io::Error::from_raw_os_error(error.errno));
+        namespaces::enter().map_err(told)?;
+        namespaces::make_dev(&self.setup.scratch).map_err(told)?;
+        let nothing = Request {
+            executable: "/nothing".into(),
+            cwd: "/".into(),
+            timeout_ns: 10_000_000_000,
+            ..Request::default()
+        };
+        loop {
+            match self.sandboxed(&nothing, link).map_err(|e| e.to_string())?.ended {
+                Ended::CannotStart { errno: libc::ENOENT } => return Ok(()),
+                Ended::Setup { step, .. } if self.proc && step == init::PROC_STEP => self.proc = false,
+                Ended::Setup { step, errno } => return Err(told(StepError { step, errno })),
+                other => return Err(format!("a first sandbox ended unexpectedly ({other:?})")),
+            }
+        }
+    }
+
+    /// Runs one program and answers; `false` when the pool is gone.
+    fn run(&self, request: &Request<'_>, link: &mut Link) -> io::Result<bool> {
+        let run = self.sandboxed(request, link)?;
+        if run.gone {
+            return Ok(false);
+        }
+        let mut found = run.found;
+        while !found.is_empty() {
+            let rest = found.split_off(found.len().min(MAX_FDS));
+            let fds: Vec<BorrowedFd<'_>> = found.iter().map(|file| file.fd.as_fd()).collect();
+            let files = found.iter().map(|file| file.written.clone()).collect();
+            link.send(&Reply::Files(files).encode(), &fds)?;
+            found = rest;
+        }
+        link.send(&Reply::End { ended: run.ended, stdout: run.stdout, stderr: run.stderr }.encode(), &[])?;
+        Ok(true)
+    }
+
+    fn sandboxed(&self, request: &Request<'_>, link: &mut Link) -> io::Result<Run> {
+        Ok(self.try_sandboxed(request, link).unwrap_or_else(|StepError { step, errno }| {
+            Run { ended: Ended::Setup { step, errno }, ..Run::default() }
+        }))
+    }
+
+    fn try_sandboxed(&self, request: &Request<'_>, link: &mut Link) -> Step<Run> {
+        let root = match self.setup.namespaces {
+            true => Some(root::Root::new(&self.setup, request)?),
+            false => None,
+        };
+        let streams = watch::Streams::open(request.terminal)?;
+        let running = init::start(self, request, root.as_ref(), &streams)?;
+        let watched = watch::watch(running, streams, request, root.is_some(), link)?;
+        let found = match (&watched.ended, &root) {
+            (Ended::Ran { .. }, Some(root)) => collect::from_root(root, request)?,
+            (Ended::Ran { .. }, None) => collect::in_place(request)?,
+            _ => Vec::new(),
+        };
+        Ok(Run { found, ..watched })
+    }
+}
+
+/// What one run came to.
+struct Run {
+    ended: Ended,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    found: Vec<Found>,
+    /// The pool closed its end.
+    gone: bool,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { ended: Ended::Cancelled, stdout: Vec::new(), stderr: Vec::new(), found: Vec::new(), gone: false }
+    }
+}
+
+/// For people: a path as part of a message.
+fn shown(path: &OsString) -> String {
+    String::from_utf8_lossy(path.as_bytes()).into_owned()
+}

@@ -1,0 +1,95 @@
+//! One sandbox's root: a tmpfs that the worker fills through a descriptor, before any process sees it.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, Timespec, Timestamps, chmodat, fchmod, futimens, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{Setup, Step, shown, step};
+use crate::request::{Op, Request, What};
+
+/// The modification time of every file that is put in: 1 January 2000. A program's result must not depend on when it ran, and
+/// a file that the program wrote shows by its own time.
+pub(super) const STAMP: i64 = 946_684_800;
+
+/// The root of a sandbox.
+pub(super) struct Root {
+    /// The mount, which outlives the sandbox's processes for as long as this is open.
+    pub mount: OwnedFd,
+    /// When everything was in place.
+    pub ready: Timespec,
+}
+
+impl Root {
+    /// Makes a root and puts in everything that is not a mount; for those, what they are mounted on.
+    pub fn new(setup: &Setup, request: &Request<'_>) -> Step<Self> {
+        let tmpfs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(step("open a tmpfs"))?;
+        fsconfig_set_string(&tmpfs, "mode", "0755").map_err(step("set the tmpfs's mode"))?;
+        fsconfig_set_string(&tmpfs, "size", setup.tmpfs_bytes.to_string()).map_err(step("set the tmpfs's size"))?;
+        fsconfig_create(&tmpfs).map_err(step("make a tmpfs"))?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let mount = fsmount(&tmpfs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(step("mount a tmpfs"))?;
+        for op in &request.ops {
+            put(&mount, op).map_err(|errno| step(format!("put /{} in", shown(&op.path)))(errno))?;
+        }
+        for name in ["dev", "proc"] {
+            match mkdirat(&mount, name, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(step(format!("make /{name}"))(errno)),
+            }
+        }
+        Ok(Self { mount, ready: clock_gettime(ClockId::RealtimeCoarse) })
+    }
+}
+
+fn put(root: impl AsFd, op: &Op<'_>) -> Result<(), Errno> {
+    let path = op.path.as_os_str();
+    match &op.what {
+        What::Dir { mode } => {
+            mkdirat(&root, path, Mode::from_raw_mode(mode & 0o777))?;
+            // The system call ignores the sticky bit and its kin.
+            if mode & 0o7000 != 0 {
+                chmodat(&root, path, Mode::from_raw_mode(*mode), rustix::fs::AtFlags::empty())?;
+            }
+        }
+        What::Link { target } => symlinkat(target.as_os_str(), &root, path)?,
+        What::Bind { directory: true, .. } => mkdirat(&root, path, Mode::from_raw_mode(0o755))?,
+        What::Bind { directory: false, .. } => drop(create(&root, op, 0o644)?),
+        What::File { mode, content } => {
+            let mut file = File::from(create(&root, op, *mode)?);
+            file.write_all(content).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+            stamp(&file)?;
+        }
+        What::Copy { mode, source } => {
+            let mut from = File::from(rustix::fs::open(
+                source.as_os_str(),
+                OFlags::RDONLY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?);
+            let mut file = File::from(create(&root, op, *mode)?);
+            std::io::copy(&mut from, &mut file).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+            stamp(&file)?;
+        }
+    }
+    Ok(())
+}
+
+fn create(root: impl AsFd, op: &Op<'_>, mode: u32) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = openat(root, op.path.as_os_str(), flags, Mode::from_raw_mode(mode & 0o777))?;
+    if mode & 0o7000 != 0 {
+        fchmod(&file, Mode::from_raw_mode(mode & 0o7777))?;
+    }
+    Ok(file)
+}
+
+fn stamp(file: &File) -> Result<(), Errno> {
+    let time = Timespec { tv_sec: STAMP, tv_nsec: 0 };
+    futimens(file, &Timestamps { last_access: time, last_modification: time })
+}

@@ -1,0 +1,197 @@
+//! Starting the program.
+
+use std::ffi::{CString, OsStr, c_char, c_int, c_void};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use crate::request::Request;
+
+/// The stack that the child borrows until `execve`; it calls little.
+const STACK: usize = 64 * 1024;
+
+/// Everything that the child needs, made before it exists.
+struct Plan {
+    executable: *const c_char,
+    cwd: *const c_char,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    streams: [RawFd; 3],
+    umask: libc::mode_t,
+    memory_limit: u64,
+    drop_capabilities: bool,
+    /// Set where the child and its parent share memory.
+    errno: AtomicI32,
+    failed: AtomicI32,
+}
+
+/// What failed before the program's first instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub(super) enum Failed {
+    Nothing = 0,
+    Cwd,
+    Streams,
+    Limits,
+    Capabilities,
+    Exec,
+}
+
+impl Failed {
+    fn of(number: i32) -> Self {
+        [Failed::Nothing, Failed::Cwd, Failed::Streams, Failed::Limits, Failed::Capabilities]
+            .into_iter()
+            .find(|&failed| failed as i32 == number)
+            .unwrap_or(Failed::Exec)
+    }
+}
+
+/// Starts the request's program with these three streams; its process id, or what failed and why.
+pub(super) fn spawn(
+    request: &Request<'_>,
+    streams: [RawFd; 3],
+    drop_capabilities: bool,
+) -> Result<libc::pid_t, (Failed, i32)> {
+    let invalid = |_| (Failed::Exec, libc::EINVAL);
+    let strings = |texts: &[std::ffi::OsString]| -> Result<Vec<CString>, _> {
+        texts.iter().map(|text| CString::new(text.as_bytes()).map_err(invalid)).collect()
+    };
+    let string = |text: &OsStr| CString::new(text.as_bytes()).map_err(invalid);
+    let (args, env) = (strings(&request.args)?, strings(&request.env)?);
+    let (executable, cwd) = (string(&request.executable)?, string(&request.cwd)?);
+    let (argv, envp) = (pointers(&args), pointers(&env));
+    let plan = Plan {
+        executable: executable.as_ptr(),
+        cwd: cwd.as_ptr(),
+        argv: argv.as_ptr(),
+        envp: envp.as_ptr(),
+        streams,
+        umask: request.umask & 0o777,
+        memory_limit: request.memory_limit,
+        drop_capabilities,
+        errno: AtomicI32::new(0),
+        failed: AtomicI32::new(0),
+    };
+    let mut stack = vec![0u128; STACK / size_of::<u128>()];
+    // SAFETY: the child runs `child` on a stack of its own, in this process's memory, while this thread is suspended
+    // (CLONE_VFORK) until it has called execve or _exit. It only makes system calls and writes to `plan`, which outlives it.
+    let pid = unsafe {
+        libc::clone(
+            child,
+            stack.as_mut_ptr().add(stack.len()).cast(),
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            (&raw const plan).cast_mut().cast(),
+        )
+    };
+    if pid < 0 {
+        return Err((Failed::Limits, errno()));
+    }
+    match Failed::of(plan.failed.load(Ordering::Relaxed)) {
+        Failed::Nothing => Ok(pid),
+        failed => {
+            // SAFETY: reaps the child that has just called _exit.
+            unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+            Err((failed, plan.errno.load(Ordering::Relaxed)))
+        }
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+}
+
+fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+extern "C" fn child(plan: *mut c_void) -> c_int {
+    // SAFETY: `spawn` passes a plan that lives until this process has gone on to another program or has ended.
+    let plan = unsafe { &*plan.cast::<Plan>() };
+    let failed = become_program(plan);
+    plan.errno.store(errno(), Ordering::Relaxed);
+    plan.failed.store(failed as i32, Ordering::Relaxed);
+    // SAFETY: ends this process only.
+    unsafe { libc::_exit(127) }
+}
+
+/// Only system calls from here on: memory is shared with the parent. Returns what failed.
+fn become_program(plan: &Plan) -> Failed {
+    // SAFETY: plain system calls on what `plan` holds.
+    unsafe {
+        libc::setsid();
+        // Without a process namespace nothing else ends the program when its parent is killed.
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        if libc::chdir(plan.cwd) != 0 {
+            return Failed::Cwd;
+        }
+        // First above all of 0, 1 and 2, then down: one may stand where another has to go.
+        let mut raised = plan.streams;
+        for fd in &mut raised {
+            *fd = libc::fcntl(*fd, libc::F_DUPFD, 3);
+        }
+        for (fd, to) in raised.into_iter().zip(0..) {
+            if libc::dup2(fd, to) < 0 {
+                return Failed::Streams;
+            }
+        }
+        if libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) != 0 {
+            return Failed::Streams;
+        }
+        for signal in 1..=64 {
+            // Fails for the few that nobody can change.
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+        libc::umask(plan.umask);
+        let limit = |which, bytes| libc::setrlimit(which, &libc::rlimit { rlim_cur: bytes, rlim_max: bytes });
+        if limit(libc::RLIMIT_CORE, 0) != 0
+            || plan.memory_limit > 0 && limit(libc::RLIMIT_DATA, plan.memory_limit) != 0
+        {
+            return Failed::Limits;
+        }
+        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || plan.drop_capabilities && !drop_capabilities()
+        {
+            return Failed::Capabilities;
+        }
+        libc::execve(plan.executable, plan.argv, plan.envp);
+        Failed::Exec
+    }
+}
+
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: i32,
+}
+
+/// The low and the high 32 of effective, permitted, inheritable, as capset(2) wants them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct CapData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER and FSETID, see capabilities(7): what root is used to when it handles its own files.
+const ROOT_KEEPS: u32 = 0b1_1111;
+
+/// Gives up every capability; root, which would otherwise fail where plain make succeeds (writing to a file of mode 0444,
+/// say), keeps those over files. With `no_new_privs` set, no `execve` brings any back.
+fn drop_capabilities() -> bool {
+    const VERSION_3: u32 = 0x2008_0522;
+    // SAFETY: plain system calls; the structures live through the call.
+    unsafe {
+        let keep = if libc::geteuid() == 0 { ROOT_KEEPS } else { 0 };
+        let data = [
+            CapData { effective: keep, permitted: keep, inheritable: 0 },
+            CapData { effective: 0, permitted: 0, inheritable: 0 },
+        ];
+        let header = CapHeader { version: VERSION_3, pid: 0 };
+        libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) == 0
+    }
+}

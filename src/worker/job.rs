@@ -1,0 +1,75 @@
+//! What is run, and how it ended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gg_ir::{AbsPath, Cost, Made, Name, Reduction, Reference, Tag, Thunk};
+
+/// One thunk to run.
+#[derive(Clone, Debug)]
+pub struct Job<'a> {
+    /// The thunk's name, as it goes into the reduction.
+    pub thunk: &'a Name,
+    /// The thunk.
+    pub description: &'a Thunk,
+    /// For each input that is an output of another thunk: the value that it is.
+    pub resolved: BTreeMap<Reference, Name>,
+    /// How long the program may run, set-up not counted.
+    pub timeout: Duration,
+    /// Whether standard output and error are terminals for the program (pseudo-terminals, whose text is kept as it
+    /// is), so that it colours what it says as it would on the user's own.
+    pub terminal: bool,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// By itself, with this exit status.
+    Exited(i32),
+    /// By a signal that gg did not send.
+    Signalled(i32),
+}
+
+impl Status {
+    /// Whether the program says that it succeeded.
+    pub fn success(self) -> bool {
+        self == Status::Exited(0)
+    }
+
+    /// The exit status that a shell would show: 128 and the signal's number for a signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Status::Exited(code) => code,
+            Status::Signalled(signal) => 128 + signal,
+        }
+    }
+}
+
+/// The program's own failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// How it ended; [`Status::success`] when only outputs are missing.
+    pub status: Status,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: Vec<u8>,
+    /// What it cost.
+    pub cost: Cost,
+    /// The outputs that are not optional and were not written as regular files.
+    pub missing_outputs: Vec<Tag>,
+    /// The outputs that were written all the same (a `.d` file, say); their values are in the store.
+    pub outputs: BTreeMap<Tag, Made>,
+    /// Other files that were written, as in [`Reduction::undeclared`].
+    pub undeclared: BTreeMap<AbsPath, Made>,
+}
+
+/// How a job ended, where it is the program that ended it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exit status 0, and all outputs that are not optional were written. The outputs' values are in the store, the
+    /// reduction is not recorded there yet.
+    Done(Reduction),
+    /// The program's own failure.
+    Failed(Failure),
+}

@@ -1,0 +1,56 @@
+//! Runs thunks on this machine: each in a sandbox that holds its inputs and nothing else.
+//!
+//! # Layout
+//!
+//! In the order in which a job goes:
+//!
+//! - `job`: [`Job`], [`Outcome`]: what is run, and how it ended
+//! - `pool`: [`Pool`]: the worker processes of this machine
+//! - `plan`: what a sandbox holds, from a thunk's inputs to the steps that a worker takes
+//! - `farm`: files and directories of the host that stand for values, fit to be mounted
+//! - `plain`: running a program where no namespaces are to be had
+//! - `process`: one worker process, seen from the pool
+//! - `link`, `codec`, `request`, `reply`: what the two say to each other, over a Unix socket
+//! - `inside`: [`worker_main`]: the worker process itself
+//! - `import`: from files that a program wrote to values in the store
+//! - `cancel`, `error`: [`Cancel`], [`WorkerError`]
+//!
+//! # What a program finds
+//!
+//! Its inputs at their paths, and where directories have to be for them; `/tmp`, and `TMPDIR` and the working directory
+//! where no input makes them; `/dev` with `null`, `zero`, `full`, `random`, `urandom` and links to its open files; its own
+//! `/proc`. No network, not even a loopback that is up. Standard input is `/dev/null`. It is the user who called gg, without
+//! capabilities (root keeps those over its own files). What was mounted is read-only; small inputs, and those that are
+//! outputs too, are files of the sandbox's own. When the program ends, everything that it left running is killed.
+//!
+//! The sandbox's own files are in memory, at most three quarters of it for each sandbox; an output goes from there into the
+//! store in pieces, so it is never in memory twice.
+//!
+//! Namespace sandboxes need Linux 5.12 and the right to make user namespaces (or root).
+
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+mod cancel;
+mod codec;
+mod error;
+mod farm;
+mod import;
+mod inside;
+mod job;
+mod link;
+mod plain;
+mod plan;
+mod pool;
+mod process;
+mod reply;
+mod request;
+
+pub use cancel::Cancel;
+pub use error::{Result, WorkerError};
+pub use inside::worker_main;
+pub use job::{Failure, Job, Outcome, Status};
+pub use plain::Materialise;
+pub use pool::{Pool, PoolConfig, SandboxChoice, SandboxKind};
+
+/// The descriptor at which a worker process finds the socket to its pool: its standard input.
+pub const SOCKET_FD: std::os::fd::RawFd = 0;

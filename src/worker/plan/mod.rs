@@ -1,0 +1,120 @@
+//! What a sandbox holds: from a thunk's inputs to the steps that a worker takes.
+//!
+//! # Layout
+//!
+//! - `layers`: [`Layers`]: the inputs laid over one another, as a tree that is read from the store where it has to be
+//! - `emit`: the steps that make it real: mounts where one directory of the host will do, files of its own elsewhere
+
+mod emit;
+mod layers;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gg_ir::{AbsPath, Input, Name};
+use gg_store::Store;
+
+use crate::error::Result;
+use crate::farm::Farm;
+use crate::request::Request;
+use crate::{Job, WorkerError};
+use layers::Layers;
+
+/// What small values may take in memory before they are forgotten.
+const SMALL_BYTES: usize = 64 << 20;
+
+/// Makes plans, and remembers what most of them have in common.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    store: Arc<Store>,
+    farm: Farm,
+    small: Mutex<(HashMap<Name, Arc<[u8]>>, usize)>,
+}
+
+impl Planner {
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { farm: Farm::new(store.clone()), store, small: Mutex::default() }
+    }
+
+    /// The request for a job, with everything that its sandbox holds.
+    pub fn request(&self, job: &Job<'_>, memory_limit: u64) -> Result<Request<'static>> {
+        let function = &job.description.function;
+        let mut layers = Layers::new(&self.farm);
+        for (path, input) in &job.description.inputs {
+            match input {
+                Input::File { object, mode } => layers.file(path, value_of(job, object)?, *mode)?,
+                Input::Tree(name) => layers.tree(path, *name)?,
+                Input::Symlink(target) => layers.link(path, target)?,
+                Input::Directory => drop(layers.directory(path, 0o755)?),
+            }
+        }
+        let mut temporary = vec![layers.writable(&tmp(), 0o1777)?];
+        if let Some(path) = function.env.get("TMPDIR".as_ref() as &std::ffi::OsStr).and_then(|t| AbsPath::new(t).ok()) {
+            temporary.push(layers.writable(&path, 0o755)?);
+        }
+        layers.writable(&function.cwd, 0o755)?;
+        for output in job.description.outputs.values() {
+            layers.output(&output.path)?;
+        }
+        let mut request = bare_request(job, memory_limit);
+        request.temporary = temporary;
+        request.ops = layers.emit(self)?;
+        Ok(request)
+    }
+
+    /// The bytes of a small value.
+    fn small(&self, name: &Name) -> Result<Arc<[u8]>> {
+        let lock = || self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = lock().0.get(name) {
+            return Ok(bytes.clone());
+        }
+        let bytes: Arc<[u8]> = self.store.read(name)?.into();
+        let mut small = lock();
+        if small.1 > SMALL_BYTES {
+            *small = Default::default();
+        }
+        small.1 += bytes.len();
+        small.0.insert(*name, bytes.clone());
+        Ok(bytes)
+    }
+}
+
+fn tmp() -> AbsPath {
+    // The path is in the one accepted spelling; the root stands in for what cannot happen.
+    AbsPath::new("/tmp").unwrap_or_else(|_| AbsPath::root())
+}
+
+/// The value that an input is.
+pub(crate) fn value_of(job: &Job<'_>, object: &gg_ir::Reference) -> Result<Name> {
+    match object {
+        gg_ir::Reference::Value(name) => Ok(*name),
+        output => job.resolved.get(output).copied().ok_or_else(|| WorkerError::Unresolved(output.clone())),
+    }
+}
+
+/// The request for a job, without inputs.
+pub(crate) fn bare_request(job: &Job<'_>, memory_limit: u64) -> Request<'static> {
+    let function = &job.description.function;
+    let env = |(name, value): (&OsString, &OsString)| {
+        let mut entry = name.clone();
+        entry.push("=");
+        entry.push(value);
+        entry
+    };
+    Request {
+        executable: function.executable.as_path().into(),
+        args: function.args.clone(),
+        env: function.env.iter().map(env).collect(),
+        cwd: function.cwd.as_path().into(),
+        umask: function.umask,
+        // Beyond five centuries there is no deadline.
+        timeout_ns: job.timeout.min(Duration::from_nanos(u64::MAX)).as_nanos() as u64,
+        terminal: job.terminal,
+        memory_limit,
+        outputs: job.description.outputs.values().map(|output| output.path.as_path().into()).collect(),
+        temporary: Vec::new(),
+        ops: Vec::new(),
+    }
+}

@@ -1,0 +1,183 @@
+//! What the pool asks of a worker process, and what that answers.
+
+use std::ffi::OsString;
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::codec::{Reader, Writer};
+
+/// Bytes of a file: shared with the cache on the pool's side, part of the frame on the worker's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content<'a> {
+    Shared(Arc<[u8]>),
+    Borrowed(&'a [u8]),
+}
+
+impl Deref for Content<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Content::Shared(bytes) => bytes,
+            Content::Borrowed(bytes) => bytes,
+        }
+    }
+}
+
+/// One step of building the sandbox's root. Parents come before what they hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Op<'a> {
+    /// Relative to the root, without `.` and `..`; no component of it but the last is a symlink.
+    pub path: OsString,
+    pub what: What<'a>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What<'a> {
+    /// A directory of the sandbox's own.
+    Dir { mode: u32 },
+    /// A regular file with these bytes.
+    File { mode: u32, content: Content<'a> },
+    /// A regular file that is a copy of one of the host's.
+    Copy { mode: u32, source: OsString },
+    /// A symbolic link.
+    Link { target: OsString },
+    /// A read-only view of a file or directory of the host's.
+    Bind { source: OsString, directory: bool },
+}
+
+/// One program to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Request<'a> {
+    pub executable: OsString,
+    pub args: Vec<OsString>,
+    /// `NAME=value`.
+    pub env: Vec<OsString>,
+    pub cwd: OsString,
+    pub umask: u32,
+    /// Nanoseconds from the start of the program.
+    pub timeout_ns: u64,
+    pub terminal: bool,
+    /// Bytes of data that each process may have; 0 for no limit.
+    pub memory_limit: u64,
+    /// Absolute paths.
+    pub outputs: Vec<OsString>,
+    /// Directories, relative to the root, where what is not planned is of no interest.
+    pub temporary: Vec<OsString>,
+    pub ops: Vec<Op<'a>>,
+}
+
+impl<'a> Request<'a> {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.text(&self.executable);
+        w.list(self.args.iter(), Writer::text);
+        w.list(self.env.iter(), Writer::text);
+        w.text(&self.cwd);
+        w.small(self.umask);
+        w.number(self.timeout_ns);
+        w.byte(self.terminal.into());
+        w.number(self.memory_limit);
+        w.list(self.outputs.iter(), Writer::text);
+        w.list(self.temporary.iter(), Writer::text);
+        w.list(self.ops.iter(), write_op);
+        w.0
+    }
+
+    pub fn decode(frame: &'a [u8]) -> io::Result<Self> {
+        let mut r = Reader(frame);
+        Ok(Self {
+            executable: r.text()?,
+            args: r.list(Reader::text)?,
+            env: r.list(Reader::text)?,
+            cwd: r.text()?,
+            umask: r.small()?,
+            timeout_ns: r.number()?,
+            terminal: r.byte()? != 0,
+            memory_limit: r.number()?,
+            outputs: r.list(Reader::text)?,
+            temporary: r.list(Reader::text)?,
+            ops: r.list(read_op)?,
+        })
+    }
+}
+
+fn write_op(w: &mut Writer, op: &Op<'_>) {
+    w.text(&op.path);
+    match &op.what {
+        What::Dir { mode } => {
+            w.byte(b'd');
+            w.small(*mode);
+        }
+        What::File { mode, content } => {
+            w.byte(b'f');
+            w.small(*mode);
+            w.bytes(content);
+        }
+        What::Copy { mode, source } => {
+            w.byte(b'c');
+            w.small(*mode);
+            w.text(source);
+        }
+        What::Link { target } => {
+            w.byte(b'l');
+            w.text(target);
+        }
+        What::Bind { source, directory } => {
+            w.byte(if *directory { b'B' } else { b'b' });
+            w.text(source);
+        }
+    }
+}
+
+fn read_op<'a>(r: &mut Reader<'a>) -> io::Result<Op<'a>> {
+    let path = r.text()?;
+    let what = match r.byte()? {
+        b'd' => What::Dir { mode: r.small()? },
+        b'f' => What::File { mode: r.small()?, content: Content::Borrowed(r.bytes()?) },
+        b'c' => What::Copy { mode: r.small()?, source: r.text()? },
+        b'l' => What::Link { target: r.text()? },
+        b'B' => What::Bind { source: r.text()?, directory: true },
+        b'b' => What::Bind { source: r.text()?, directory: false },
+        _ => return r.invalid(),
+    };
+    Ok(Op { path, what })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn requests_survive_the_wire() {
+        let op = |what| Op { path: OsString::from_vec(b"a \n\xff".to_vec()), what };
+        let request = Request {
+            executable: "/bin/x".into(),
+            args: vec!["x".into(), "".into()],
+            env: vec!["A=b".into()],
+            cwd: "/".into(),
+            umask: 0o22,
+            timeout_ns: 7,
+            terminal: true,
+            memory_limit: 9,
+            outputs: vec!["/o".into()],
+            temporary: vec!["tmp".into()],
+            ops: vec![
+                op(What::Dir { mode: 0o1777 }),
+                op(What::File { mode: 0o644, content: Content::Borrowed(b"bytes") }),
+                op(What::Copy { mode: 0o755, source: "/s".into() }),
+                op(What::Link { target: "t".into() }),
+                op(What::Bind { source: "/b".into(), directory: true }),
+                op(What::Bind { source: "/b".into(), directory: false }),
+            ],
+        };
+        let bytes = request.encode();
+        assert_eq!(Request::decode(&bytes).unwrap(), request);
+        for end in 0..bytes.len() {
+            assert!(Request::decode(&bytes[..end]).is_err(), "{end}");
+        }
+    }
+}

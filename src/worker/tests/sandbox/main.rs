@@ -1,0 +1,8 @@
+//! The worker with real namespaces and real tools. One file per group of behaviours; `support` is the common helper.
+
+mod compile;
+mod ends;
+mod isolation;
+mod outputs;
+mod plain;
+mod support;

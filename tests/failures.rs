@@ -1,0 +1,90 @@
+//! A failing step is shown once and whole, and leaves nothing that is believed.
+
+use crate::project::Project;
+
+fn broken(project: &Project) {
+    project
+        .write(
+            "Makefile",
+            "all: app other\napp: good.o bad.o\n\t$(CC) $^ -o $@\nother: good.o\n\t$(CC) good.o -o other\n",
+        )
+        .write("good.c", "int main(void) { return 0; }\n")
+        .write("bad.c", "int f(void) { return undeclared_thing; }\n");
+}
+
+#[test]
+fn the_compilers_text_once() {
+    let project = Project::new();
+    broken(&project);
+    let ran = project.gg_make(&[]);
+    assert_eq!(ran.status, 2);
+    assert_eq!(
+        ran.stderr.matches("'undeclared_thing' undeclared").count()
+            + ran.stderr.matches("‘undeclared_thing’ undeclared").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("bad.o") && ran.stderr.contains("cc    -c -o bad.o bad.c")
+            || ran.stderr.contains("cc -c -o bad.o bad.c"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains(&*project.root().to_string_lossy()), "the directory is named: {}", ran.stderr);
+    for gone in ["bad.o", "app"] {
+        assert!(!project.path(gone).exists(), "{gone} is left behind");
+    }
+    // Mended, it builds.
+    project.write("bad.c", "int f(void) { return 0; }\n");
+    project.gg_make(&[]).ok();
+    assert!(project.path("app").exists());
+}
+
+#[test]
+fn keep_going_makes_the_rest() {
+    let project = Project::new();
+    broken(&project);
+    let ran = project.gg_make(&["-k"]);
+    assert_eq!(ran.status, 2);
+    assert!(project.path("other").exists());
+    assert!(!project.path("app").exists());
+    assert!(project.sh("./other").status == 0);
+}
+
+#[test]
+fn a_missing_compiler_and_a_missing_make() {
+    let project = Project::new();
+    project.write("Makefile", "a.o: a.c\n\tno-such-cc-1 -c a.c\n").write("a.c", "int a;\n");
+    let ran = project.gg_make(&[]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("no-such-cc-1"), "{}", ran.stderr);
+    let ran = crate::project::run(project.gg_make_command(&[]).env("PATH", "/nowhere"));
+    assert_eq!(ran.status, 127);
+    assert!(ran.stderr.contains("cannot start make"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_missing_source_and_a_missing_header() {
+    let project = Project::new();
+    project.write("Makefile", "all:\n\t$(CC) -c none.c\n").write("b.c", "#include \"none.h\"\n");
+    let ran = project.gg_make(&[]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("none.c: No such file"), "{}", ran.stderr);
+    project.write("Makefile", "all:\n\t$(CC) -c b.c\n");
+    let ran = project.gg_make(&[]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("none.h: No such file"), "{}", ran.stderr);
+    assert!(!project.path("b.o").exists());
+}
+
+#[test]
+fn a_store_that_cannot_be_used_does_not_keep_from_building() {
+    let project = Project::new();
+    broken(&project);
+    std::fs::write(project.store(), "a file").unwrap();
+    let ran = project.gg_make(&["other"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("building without gg"), "{}", ran.stderr);
+    assert!(project.path("other").exists());
+}

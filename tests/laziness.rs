@@ -1,0 +1,49 @@
+//! Whatever opens a placeholder gets the real file, and moving one is not opening it.
+
+use crate::project::Project;
+
+#[test]
+fn products_are_run_copied_linked_and_read() {
+    let project = Project::new();
+    project
+        .write(
+            "Makefile",
+            "all: app\n\t./app > ran\n\tcp app copy\n\tln app hard\n\tmv copy moved\n\tcmp app moved\n\
+             \tnm app | grep -c main > symbols\n\tsed -n 1p main.d > first\n\tdd if=app of=dd bs=1 count=4 2>/dev/null\n\
+             \tls -l app | awk '{print $$5}' > size\n\tstat -c %s app >> size\n\
+             app: main.o\n\t$(CC) main.o -o app\n\
+             main.o: main.c\n\t$(CC) -MD -MF main.tmp -c main.c -o main.o\n\tmv main.tmp main.d\n",
+        )
+        .write("main.c", "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n");
+    project.same_as_make(&[]);
+    assert_eq!(project.read("ran"), b"hello\n");
+    assert_eq!(project.report()["lazy"], true);
+}
+
+#[test]
+fn a_static_program_reads_a_placeholder() {
+    let project = Project::new();
+    project
+        .write("Makefile", "all: reader a.o\n\t./reader a.o > sum\nreader: reader.c\n\t$(CC) -static -o $@ $<\na.o: a.c\n\t$(CC) -c a.c\n")
+        .write("a.c", "int a = 1;\n")
+        .write(
+            "reader.c",
+            "#include <stdio.h>\nint main(int n, char **v) { FILE *f = fopen(v[1], \"r\"); int c, s = 0; while ((c = getc(f)) != EOF) s += c; printf(\"%d\\n\", s); return !f; }\n",
+        );
+    project.same_as_make(&[]);
+}
+
+#[test]
+fn the_fallback_without_laziness_gives_the_same() {
+    let project = Project::new();
+    crate::same_tree::small(&project);
+    let lazy = {
+        project.gg_make(&["-j2"]).ok();
+        project.manifest()
+    };
+    project.gg_make(&["clean"]).ok();
+    let ran = crate::project::run(project.gg_make_command(&["-j2"]).env("GG_LAZY", "0")).ok();
+    assert!(ran.stderr.contains("unused variable"), "{}", ran.stderr);
+    crate::project::assert_same(&lazy, &project.manifest());
+    assert_eq!(project.report()["lazy"], false);
+}

@@ -1,0 +1,16 @@
+//! End-to-end tests: the built programs, real compilers, real namespaces. One file per behaviour.
+
+mod project;
+
+mod command_lines;
+mod concurrent;
+mod failures;
+mod headers;
+mod infer;
+mod interrupted;
+mod laziness;
+mod real_project;
+mod report;
+mod same_tree;
+mod store;
+mod unmodelled;

@@ -1,0 +1,66 @@
+//! The store: what is known is not done again, what is damaged is not believed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::project::{Project, assert_same};
+use crate::same_tree::small;
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn the_same_again_runs_no_compiler() {
+    let project = Project::new();
+    small(&project);
+    project.gg_make(&["-j2"]).ok();
+    let want = project.manifest();
+    project.gg_make(&["clean"]).ok();
+    let ran = project.gg_make(&["-j2"]).ok();
+    assert_eq!(project.executed(), [] as [String; 0]);
+    assert!(ran.stderr.contains("unused variable"), "warnings are replayed: {}", ran.stderr);
+    assert_same(&want, &project.manifest());
+}
+
+#[test]
+fn a_damaged_store_is_noticed_and_mended() {
+    let project = Project::new();
+    small(&project);
+    project.gg_make(&[]).ok();
+    let want = project.manifest();
+    for (at, path) in files(&project.store().join("objects")).into_iter().enumerate() {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        match at % 3 {
+            0 => bytes.truncate(bytes.len() / 2),
+            1 => bytes.iter_mut().for_each(|byte| *byte ^= 1),
+            _ => continue,
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+    project.gg_make(&["clean"]).ok();
+    project.gg_make(&[]).ok();
+    assert_same(&want, &project.manifest());
+}
+
+#[test]
+fn gc_then_build() {
+    let project = Project::new();
+    small(&project);
+    project.gg_make(&[]).ok();
+    let want = project.manifest();
+    project.gg_make(&["clean"]).ok();
+    project.gg(&["gc", "--max-size", "0"]).ok();
+    assert_eq!(files(&project.store().join("objects")).len(), 0);
+    project.gg_make(&[]).ok();
+    assert_same(&want, &project.manifest());
+    project.gg(&["clean"]).ok();
+    assert!(project.gg(&["report"]).status != 0);
+}

@@ -1,0 +1,48 @@
+//! What no model describes runs here, on real files.
+
+use crate::project::Project;
+
+#[test]
+fn an_unknown_option_is_no_guess() {
+    let project = Project::new();
+    project
+        .write(
+            "Makefile",
+            "all: a.o\n\t$(CC) --no-such-option a.o -o app || echo refused > refused\na.o: a.c\n\t$(CC) -c a.c\n",
+        )
+        .write("a.c", "int main(void) { return 0; }\n");
+    project.same_as_make(&[]);
+    assert!(project.ran_here().iter().any(|line| line.contains("--no-such-option")), "{:?}", project.ran_here());
+}
+
+#[test]
+fn wrapper_scripts_and_output_to_a_device() {
+    let project = Project::new();
+    project
+        .write("bin/mycc", "#!/bin/sh\nexec gcc -DWRAPPED \"$@\"\n")
+        .write(
+            "Makefile",
+            "all:\n\t./bin/mycc -c a.c\n\t$(CC) -c a.c -o /dev/null\n\t$(CC) -x c -c /dev/null -o null.o\n",
+        )
+        .write("a.c", "#ifdef WRAPPED\nint wrapped;\n#endif\n");
+    project.sh("chmod +x bin/mycc").ok();
+    project.same_as_make(&[]);
+}
+
+#[test]
+fn configure_probes_have_their_answer_at_once() {
+    let project = Project::new();
+    project
+        .write(
+            "configure",
+            "#!/bin/sh\nprobe() { echo \"$2\" > conftest.c; if gcc -o conftest conftest.c $3 >/dev/null 2>&1; then echo \"#define HAVE_$1 1\"; else echo \"#define HAVE_$1 0\"; fi >> config.h; rm -f conftest*; }\n\
+             rm -f config.h\nprobe MAIN 'int main(void) { return 0; }'\nprobe NONSENSE 'int main(void) { nonsense }'\nprobe M 'double sqrt(double); int main(int c, char **v) { return (int)sqrt(c); }' -lm\nprobe NOLIB 'int main(void) { return 0; }' -lno_such_library\n",
+        )
+        .write("Makefile", "all: config.h\n\t$(CC) -c a.c\nconfig.h:\n\tsh ./configure\n")
+        .write("a.c", "#include \"config.h\"\nint a = HAVE_MAIN;\n");
+    project.same_as_make(&[]);
+    assert_eq!(
+        String::from_utf8(project.read("config.h")).unwrap().replace("#define HAVE_", ""),
+        "MAIN 1\nNONSENSE 0\nM 1\nNOLIB 0\n"
+    );
+}
