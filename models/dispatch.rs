@@ -9,14 +9,16 @@ use crate::binutils::{Binutils, Tool};
 use crate::driver::{self, Driver};
 use crate::scan::Scanner;
 use crate::toolchain::{self, Toolchain};
+use crate::tools::{ToolError, Tools};
 use crate::{Call, Environment, Plan, Read, Reason, World};
 
 /// Every model, with what each remembers. One for a session, shared by its threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Models {
     driver: Driver,
     scanner: Scanner,
     binutils: Binutils,
+    tools: Tools,
     toolchains: Mutex<HashMap<ToolchainKey, Result<Arc<Toolchain>, Reason>>>,
 }
 
@@ -36,18 +38,23 @@ enum Model {
 
 impl Model {
     fn of(name: &OsStr) -> Option<Self> {
-        if driver::is_driver(name) {
-            Some(Self::Driver)
-        } else {
-            Tool::of(Path::new(name)).map(|_| Self::Binutils)
-        }
+        if driver::is_driver(name) { Some(Self::Driver) } else { Tool::of(Path::new(name)).map(|_| Self::Binutils) }
     }
 }
 
 impl Models {
-    /// All models. `user_tools` is a file or directory of descriptions of further tools.
-    pub fn new(_user_tools: Option<&Path>) -> Self {
-        Self::default()
+    /// All models. `user_tools` is a directory of descriptions of further tools.
+    ///
+    /// # Errors
+    /// The first description that cannot be used.
+    pub fn new(user_tools: Option<&Path>, world: &dyn World) -> Result<Self, ToolError> {
+        Ok(Self {
+            driver: Driver::default(),
+            scanner: Scanner::new(),
+            binutils: Binutils::new(),
+            tools: Tools::load(user_tools, world)?,
+            toolchains: Mutex::default(),
+        })
     }
 
     /// What is to become of a call.
@@ -55,12 +62,12 @@ impl Models {
         match call.tool.file_name().and_then(Model::of) {
             Some(Model::Driver) => self.driver.plan(call, &self.scanner, &self.binutils.linker, world),
             Some(Model::Binutils) => self.binutils.plan(call, world).unwrap_or(Plan::Here(Reason::NoModel)),
-            None => Plan::Here(Reason::NoModel),
+            None => self.tools.plan(call, world).unwrap_or(Plan::Here(Reason::NoModel)),
         }
     }
 
-    /// Exactly what a compile reads, for one whose sandboxed run missed a file: in place of the reads of its plan that
-    /// are headers.
+    /// Exactly what a compile reads, by the compiler's own `-M`, for one whose sandboxed run missed a file: to be added to
+    /// the reads of its plan.
     ///
     /// # Errors
     /// [`Reason::NoModel`] for other tools than compilers, [`Reason::Includes`] when the preprocessor fails.
@@ -86,7 +93,12 @@ impl Models {
         captured
     }
 
-    /// Whether a stub should stand in for a tool of this name.
+    /// The names of the tools that only data files describe, for stubs to stand under.
+    pub fn described_tools(&self) -> impl Iterator<Item = &str> {
+        self.tools.names()
+    }
+
+    /// Whether a stub should stand in for a tool of this name; those of [`Models::described_tools`] come on top.
     pub fn is_tool_name(name: &OsStr) -> bool {
         Model::of(name).is_some()
     }

@@ -11,6 +11,7 @@
 //! - `driver`: gcc, clang and their kin; `response`: their response files
 //! - `scan`: what sources include
 //! - `binutils`: ld, ar, as, strip, objcopy, ranlib, nasm; `args`: their option tables
+//! - `tools`: tools that a data file describes
 //! - `toolchain`: [`Toolchain`]: what a tool needs around it to run
 //! - `call`: a tool call as its stub saw it
 //! - `plan`: what a model answers: steps, reads, writes, reasons
@@ -25,10 +26,12 @@ mod plan;
 pub mod response;
 pub mod scan;
 pub mod toolchain;
+pub mod tools;
 mod world;
 
 pub use call::{Call, Environment};
 pub use dispatch::Models;
 pub use plan::{Plan, Read, Reason, Step, StepKind, Write};
 pub use toolchain::Toolchain;
+pub use tools::ToolError;
 pub use world::{Answer, FileKind, MemoryWorld, World};

@@ -109,7 +109,9 @@ impl Command {
                         self.push(found, range.clone());
                     }
                 }
-                Meaning::Pass(Pass::PreprocessorWord) => words.preprocessor.push((found.operand.clone(), range.clone())),
+                Meaning::Pass(Pass::PreprocessorWord) => {
+                    words.preprocessor.push((found.operand.clone(), range.clone()))
+                }
                 Meaning::Pass(Pass::Assembler) => self.assembler.extend(pass::commas(&found.operand)),
                 Meaning::Pass(Pass::AssemblerWord) => self.assembler.push(found.operand.clone()),
                 Meaning::Pass(Pass::Inner) => words.inner.push((found.operand.clone(), range.clone())),

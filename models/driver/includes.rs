@@ -207,11 +207,7 @@ fn question(command: &Command, tool: &Path) -> Vec<OsString> {
             Meaning::Output
                 | Meaning::Stop(_)
                 | Meaning::Dependency(
-                    Dependency::Only
-                        | Dependency::Beside
-                        | Dependency::File
-                        | Dependency::Missing
-                        | Dependency::Style
+                    Dependency::Only | Dependency::Beside | Dependency::File | Dependency::Missing | Dependency::Style
                 )
                 | Meaning::Side(_)
                 | Meaning::Writes(_)

@@ -161,9 +161,32 @@ fn inputs(command: &Command, call: &Call, world: &dyn World) -> Result<Vec<Read>
 
 /// What a driver starts or links, and would take from below a `-B` prefix first.
 const PREFIXED: &[&str] = &[
-    "cc1", "cc1plus", "collect2", "lto1", "lto-wrapper", "as", "ld", "ld.bfd", "ld.gold", "ld.lld", "ld.mold", "nm",
-    "strip", "objcopy", "specs", "crt1.o", "Scrt1.o", "rcrt1.o", "gcrt1.o", "crti.o", "crtn.o", "crtbegin.o",
-    "crtbeginS.o", "crtbeginT.o", "crtend.o", "crtendS.o",
+    "cc1",
+    "cc1plus",
+    "collect2",
+    "lto1",
+    "lto-wrapper",
+    "as",
+    "ld",
+    "ld.bfd",
+    "ld.gold",
+    "ld.lld",
+    "ld.mold",
+    "nm",
+    "strip",
+    "objcopy",
+    "specs",
+    "crt1.o",
+    "Scrt1.o",
+    "rcrt1.o",
+    "gcrt1.o",
+    "crti.o",
+    "crtn.o",
+    "crtbegin.o",
+    "crtbeginS.o",
+    "crtbeginT.o",
+    "crtend.o",
+    "crtendS.o",
 ];
 
 /// The existing files that `-B prefix` puts before the toolchain's own. The prefix need not be a directory.

@@ -19,10 +19,13 @@ use super::name::Family;
 use super::option::Meaning;
 use crate::{Call, Environment, Reason, World};
 
-/// The meanings found so far, by tool and machine options.
+/// A tool, and the machine options it is given.
+type Key = (PathBuf, Vec<OsString>);
+
+/// The meanings found so far.
 #[derive(Debug, Default)]
 pub struct Natives {
-    known: Mutex<HashMap<(PathBuf, Vec<OsString>), Vec<OsString>>>,
+    known: Mutex<HashMap<Key, Vec<OsString>>>,
 }
 
 impl Natives {
@@ -48,9 +51,8 @@ impl Natives {
         }
         argv.truncate(1);
         for (index, arg) in command.args.iter().enumerate() {
-            let native = |token: &&super::command::Token| {
-                token.found.meaning == Meaning::Native && token.range.contains(&index)
-            };
+            let native =
+                |token: &&super::command::Token| token.found.meaning == Meaning::Native && token.range.contains(&index);
             if index == first.range.start {
                 argv.extend(meaning.iter().cloned());
             }
@@ -72,8 +74,7 @@ impl Natives {
         argv.extend(key.1.iter().cloned());
         argv.extend(["-###", "-c", "-x", "c", "/dev/null"].map(OsString::from));
         let failed = || Reason::Unsealable("-march=native, which the compiler does not explain".to_owned());
-        let answer =
-            world.ask(&argv, &call.cwd, &environment::of_query(&call.env)).map_err(|_| failed())?;
+        let answer = world.ask(&argv, &call.cwd, &environment::of_query(&call.env)).map_err(|_| failed())?;
         let all = commands::commands(&answer.stderr);
         let inner = all.iter().find(|it| it.iter().any(|arg| arg == "/dev/null")).ok_or_else(failed)?;
         let meaning = match command.compiler.family {

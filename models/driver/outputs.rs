@@ -200,11 +200,8 @@ fn sides(command: &Command, source: &Input, names: &Names, linking: bool, out: &
         out.add("gcno", &join(&names.base, b".", "gcno"), sure, false);
     }
     let usage = if gcc { &names.base } else { &names.rules };
-    let rows = [
-        (Side::StackUsage, usage, "su"),
-        (Side::CallGraph, &names.base, "ci"),
-        (Side::TimeTrace, &names.base, "json"),
-    ];
+    let rows =
+        [(Side::StackUsage, usage, "su"), (Side::CallGraph, &names.base, "ci"), (Side::TimeTrace, &names.base, "json")];
     for (side, base, suffix) in rows {
         if has(side) {
             out.add(suffix, &join(base, b".", suffix), Perhaps, false);

@@ -52,12 +52,7 @@ pub fn preprocessor(words: &[OsString], family: Family) -> Result<Vec<Found>, Re
 
 /// `-MF file`, for the file after the preprocessor's own `-MD`.
 fn file_found(file: &OsStr) -> Found {
-    Found {
-        spelling: "-MF",
-        meaning: Meaning::Dependency(Dependency::File),
-        operand: file.to_owned(),
-        separate: false,
-    }
+    Found { spelling: "-MF", meaning: Meaning::Dependency(Dependency::File), operand: file.to_owned(), separate: false }
 }
 
 /// An argument of `-mllvm`.

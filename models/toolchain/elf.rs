@@ -35,9 +35,8 @@ pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<V
         argv.extend(flags.iter().map(OsString::from));
         argv.push(program.as_os_str().to_owned());
         let failed = |why: String| Reason::Unsealable(format!("the libraries of {}: {why}", program.display()));
-        let answer = world
-            .ask(&argv, Path::new("/"), &environment::of_query(env))
-            .map_err(|error| failed(error.to_string()))?;
+        let answer =
+            world.ask(&argv, Path::new("/"), &environment::of_query(env)).map_err(|error| failed(error.to_string()))?;
         if !answer.success {
             return Err(failed(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
         }
@@ -59,9 +58,10 @@ pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<V
 /// The loader of this machine's own programs.
 fn usual_loader(world: &dyn World) -> Option<PathBuf> {
     const PROGRAMS: &[&str] = &["/bin/sh", "/usr/bin/env"];
-    PROGRAMS.iter().find_map(|program| Elf::parse(&world.read(Path::new(program)).ok()?)?.interpreter).filter(
-        |loader| world.kind(loader) == Some(FileKind::File),
-    )
+    PROGRAMS
+        .iter()
+        .find_map(|program| Elf::parse(&world.read(Path::new(program)).ok()?)?.interpreter)
+        .filter(|loader| world.kind(loader) == Some(FileKind::File))
 }
 
 /// What the program headers say.

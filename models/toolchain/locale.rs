@@ -12,9 +12,25 @@ const VARIABLES: &[&str] = &["LC_ALL", "LC_MESSAGES", "LC_CTYPE", "LANG"];
 /// Locales that the C library has built in.
 const BUILT_IN: &[&str] = &["C", "POSIX"];
 
+/// Plain English in UTF-8: a small directory of its own, in no archive and with no messages.
+const PLAIN: &[&str] = &["C.UTF-8", "C.utf8"];
+
 /// The message catalogues of compilers and binutils; Debian's carry a version.
-const CATALOGUES: &[&str] =
-    &["gcc", "gcc-", "cpplib", "cpplib-", "binutils", "ld", "gas", "bfd", "opcodes", "gold", "gprof", "libc", "libstdc++"];
+const CATALOGUES: &[&str] = &[
+    "gcc",
+    "gcc-",
+    "cpplib",
+    "cpplib-",
+    "binutils",
+    "ld",
+    "gas",
+    "bfd",
+    "opcodes",
+    "gold",
+    "gprof",
+    "libc",
+    "libstdc++",
+];
 
 /// Where locales and message catalogues are.
 const LOCALES: &str = "/usr/lib/locale";
@@ -25,12 +41,19 @@ pub(super) fn capture(parts: &mut Parts) {
     for variable in VARIABLES {
         names.extend(parts.var(variable).and_then(OsStr::to_str).map(str::to_owned));
     }
-    names.extend(parts.var("LANGUAGE").and_then(OsStr::to_str).into_iter().flat_map(|list| list.split(':')).map(str::to_owned));
+    names.extend(
+        parts.var("LANGUAGE").and_then(OsStr::to_str).into_iter().flat_map(|list| list.split(':')).map(str::to_owned),
+    );
     names.retain(|name| !name.is_empty() && !BUILT_IN.contains(&name.as_str()) && !name.contains('/'));
+    if names.iter().any(|name| PLAIN.contains(&name.as_str())) {
+        names.retain(|name| !PLAIN.contains(&name.as_str()));
+        PLAIN.iter().for_each(|name| parts.tree(&Path::new(LOCALES).join(name)));
+    }
     if names.is_empty() {
         return;
     }
     parts.file(&Path::new(LOCALES).join("locale-archive"));
+    parts.file(&Path::new(MESSAGES).join("locale.alias"));
     for name in names {
         for directory in spellings(&name) {
             parts.tree(&Path::new(LOCALES).join(&directory));

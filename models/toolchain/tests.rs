@@ -139,14 +139,17 @@ fn scratch() -> Scratch {
     Scratch::new()
         .with("m.c", "#include <stdio.h>\n#include \"h.h\"\nint main(void) { printf(\"%d\\n\", f()); return 0; }\n")
         .with("f.c", "#include \"h.h\"\nint f(void) { return 3; }\n")
-        .with("n.cpp", "#include <iostream>\n#include <vector>\nint main() { std::cout << std::vector<int>(3).size(); }\n")
+        .with(
+            "n.cpp",
+            "#include <iostream>\n#include <vector>\nint main() { std::cout << std::vector<int>(3).size(); }\n",
+        )
         .with("h.h", "int f(void);\n")
         .with("u.S", ".globl f\nf: mov $3, %eax\nret\n.section .note.GNU-stack,\"\",@progbits\n")
 }
 
 #[test]
 fn gcc_runs_in_its_toolchain_alone() {
-    let (models, scratch) = (Models::new(None), scratch());
+    let (models, scratch) = (Models::new(None, &Disk).unwrap(), scratch());
     for line in [
         "gcc -O2 -Wall -g -c m.c -o m.o -MD",
         "cc -c f.c",
@@ -169,7 +172,7 @@ fn gcc_runs_in_its_toolchain_alone() {
 
 #[test]
 fn link_time_optimisation_runs_in_its_toolchain_alone() {
-    let (models, scratch) = (Models::new(None), scratch());
+    let (models, scratch) = (Models::new(None, &Disk).unwrap(), scratch());
     for line in [
         "gcc -O2 -flto -c m.c -frandom-seed=1",
         "gcc -O2 -flto -c f.c -frandom-seed=2",
@@ -184,7 +187,7 @@ fn link_time_optimisation_runs_in_its_toolchain_alone() {
 
 #[test]
 fn clang_runs_in_its_toolchain_alone() {
-    let (models, scratch) = (Models::new(None), scratch());
+    let (models, scratch) = (Models::new(None, &Disk).unwrap(), scratch());
     for line in [
         "clang -O2 -g -c m.c -MD",
         "clang -c f.c -fno-integrated-as",

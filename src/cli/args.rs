@@ -19,6 +19,7 @@ Environment:
   GG_JOBS     how many steps run on this machine at once [number of processors]
   GG_LAZY     0: each tool call waits for its result [1]
   GG_SANDBOX  auto, namespace or plain: how steps are isolated [auto]
+  GG_TOOLS    descriptions of further tools [~/.config/gg/tools]
   GG_STATUS   0: no status line on a terminal [1]
 
 Exit status: the build command's own; 2 when a step failed and the command did not notice."

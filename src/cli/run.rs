@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use gg_models::Models;
 use gg_store::Store;
 use gg_watch::Watch;
 
@@ -71,7 +70,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     };
     let parts = Parts {
         store: Arc::clone(&store),
-        models: Models::new(None),
+        tools: settings.tools.clone(),
         placeholders: Arc::clone(&placeholders),
         deliveries: Arc::clone(&deliveries),
         coordinator: Arc::clone(&forces.coordinator),

@@ -19,6 +19,9 @@ pub struct Settings {
     pub sandbox: SandboxChoice,
     /// Whether steps may be answered before they have run: `GG_LAZY` (`1`, `0`).
     pub lazy: bool,
+    /// Where descriptions of further tools are: `GG_TOOLS`, or `gg/tools` in the user's configuration directory; none
+    /// where that does not exist.
+    pub tools: Option<PathBuf>,
     /// Whether to show progress on a terminal: `GG_STATUS` (`1`, `0`).
     pub status: bool,
 }
@@ -46,6 +49,7 @@ impl Settings {
         };
         Ok(Self {
             directory: directory()?,
+            tools: tools()?,
             jobs,
             sandbox,
             lazy: switch("GG_LAZY", true)?,
@@ -65,6 +69,19 @@ fn switch(name: &str, default: bool) -> Result<bool> {
         Some("0") => Ok(false),
         Some(text) => bail!("{name} is {text:?}; 1 or 0 is needed"),
     }
+}
+
+fn tools() -> Result<Option<PathBuf>> {
+    if let Some(tools) = variable("GG_TOOLS").map(PathBuf::from) {
+        let tools = std::path::absolute(&tools).with_context(|| format!("GG_TOOLS is {tools:?}"))?;
+        if !tools.exists() {
+            bail!("GG_TOOLS is {tools:?}, which does not exist");
+        }
+        return Ok(Some(tools));
+    }
+    let base = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")));
+    Ok(base.map(|base| base.join("gg/tools")).filter(|tools| tools.is_dir()))
 }
 
 fn directory() -> Result<PathBuf> {

@@ -21,17 +21,19 @@ const BIN: &str = "bin";
 ///
 /// # Errors
 /// Whatever the file system says.
-pub fn unpack(session: &Path, path: &OsStr) -> io::Result<PathBuf> {
+pub fn unpack(session: &Path, path: &OsStr, models: &Models) -> io::Result<PathBuf> {
     let stub = session.join("stub");
     fs::write(&stub, STUB)?;
     fs::set_permissions(&stub, fs::Permissions::from_mode(0o755))?;
     let bin = session.join(BIN);
     fs::create_dir(&bin)?;
+    let described: BTreeSet<OsString> = models.described_tools().map(OsString::from).collect();
+    let is_tool = |name: &OsString| Models::is_tool_name(name) || described.contains(name);
     let mut names = BTreeSet::new();
     for directory in std::env::split_paths(path).filter(|directory| directory.is_absolute()) {
         // A directory on PATH that cannot be read leads to nothing.
         let Ok(entries) = fs::read_dir(&directory) else { continue };
-        names.extend(entries.flatten().map(|entry| entry.file_name()).filter(|name| Models::is_tool_name(name)));
+        names.extend(entries.flatten().map(|entry| entry.file_name()).filter(&is_tool));
     }
     for name in names {
         symlink("../stub", bin.join(name))?;

@@ -113,9 +113,17 @@ impl Graph {
             if id == to {
                 return true;
             }
-            stack.extend(self.dependents(id).filter(|&next| !self[next].ended() || next == to).filter(|&n| seen.insert(n)));
+            stack.extend(
+                self.dependents(id).filter(|&next| !self[next].ended() || next == to).filter(|&n| seen.insert(n)),
+            );
         }
         false
+    }
+
+    /// Whether a thunk that has ended would wait for itself, by way of thunks that have not, if it were evaluated anew.
+    pub fn would_wait_for_itself(&self, id: ThunkId) -> bool {
+        let open: Vec<ThunkId> = self.dependents(id).filter(|&above| !self[above].ended()).collect();
+        open.into_iter().any(|above| self.leads(above, id))
     }
 
     /// Marks a thunk, and all that it waits for, as waited for. Returns those that were not.
@@ -281,5 +289,20 @@ mod tests {
         assert!(graph.link_late(ThunkId(1), ThunkId(1)).is_none());
         assert!(graph.link_late(ThunkId(1), ThunkId(2)).is_some());
         assert!(graph.closes_cycle(ThunkId(2), ThunkId(0)));
+    }
+
+    #[test]
+    fn what_has_ended_may_not_be_revived_into_a_cycle() {
+        let mut graph = graph(3);
+        graph.link(ThunkId(0), ThunkId(1));
+        graph.link(ThunkId(1), ThunkId(2));
+        assert!(!graph.would_wait_for_itself(ThunkId(1)));
+        graph[ThunkId(1)].outcome = Some(Err(crate::failure::ThunkFailure {
+            name: graph[ThunkId(1)].name,
+            cause: crate::failure::Cause::Cancelled,
+        }
+        .into()));
+        assert!(graph.link_late(ThunkId(2), ThunkId(0)).is_some());
+        assert!(graph.would_wait_for_itself(ThunkId(1)));
     }
 }

@@ -3,10 +3,12 @@
 //! # Layout, from what is asked for to who does it
 //!
 //! - `request`, `failure`, `observer`, `progress`: what goes in and what comes out
-//! - `coordinator`: [`Coordinator`]: the threads, and nothing that decides anything
+//! - `coordinator`: [`Coordinator`]: what a caller sees
+//! - `shell`, `clerks`: the threads behind it, which decide nothing
 //! - `plan`: the state machine behind it, events in and commands out, without threads and I/O
 //!   - `node`: one thunk, with a picture of its life
-//!   - `evaluate`: its way when all goes well; `retry`: when a program or an engine fails; `repair`: when an object is lost
+//!   - `evaluate`: its way when all goes well; `retry`: when a program or an engine fails; `repair`: when an object is
+//!     lost; `outcome`: how it ends
 //!   - `graph`: who needs whom, and the longest path from each thunk to a sink
 //!   - `schedule`: who picks the next thunk, and where it runs
 //! - `policy`, `history`: the figures it goes by
@@ -21,6 +23,8 @@
 //! values. The second finds a link whose objects were compiled again and came out the same; and it alone is used
 //! where something below is volatile.
 
+#[cfg(test)]
+mod chaos;
 mod clerks;
 mod clock;
 mod coordinator;
@@ -34,6 +38,7 @@ mod ledger;
 mod local;
 mod node;
 mod observer;
+mod outcome;
 mod plan;
 mod policy;
 mod progress;
@@ -43,8 +48,11 @@ mod retry;
 #[cfg(test)]
 mod scenarios;
 mod schedule;
+mod shell;
 #[cfg(test)]
 mod simulate;
+#[cfg(test)]
+mod threads;
 
 pub use clock::{Clock, RealClock, VirtualClock};
 pub use coordinator::{Config, Coordinator, OnFailure, Resupply, StartError};

@@ -72,12 +72,12 @@ impl Desk {
     fn work(&self) {
         while let Some((work, done, cancel)) = self.next() {
             let result = match &cancel {
-                Ok(cancel) => {
-                    catch_unwind(AssertUnwindSafe(|| self.run(&work, cancel))).unwrap_or_else(|_| EngineResult::Broken {
+                Ok(cancel) => catch_unwind(AssertUnwindSafe(|| self.run(&work, cancel))).unwrap_or_else(|_| {
+                    EngineResult::Broken {
                         text: "the thread that ran it panicked; what it said is above".to_owned(),
                         again: true,
-                    })
-                }
+                    }
+                }),
                 Err(text) => EngineResult::Broken { text: text.clone(), again: true },
             };
             self.lock().running.remove(&work.id);

@@ -47,8 +47,9 @@ pub enum Served {
 
 /// Is told what happens, on a thread of its own: it may take its time, and may call the coordinator.
 pub trait Observer: Send + Sync {
-    /// A thunk ended. Called in order, a thunk's dependencies before itself, and once per thunk, but for this: a thunk
-    /// that is evaluated again since an output of it was lost, and then fails, is reported again.
+    /// A thunk ended. Called in order, what a thunk needs before itself (as far as its description was given, or read:
+    /// one that the cache knows by its name alone need not be). Called once per thunk, and again when it is added again
+    /// after it had ended, or when it fails on being evaluated anew since an output was lost.
     fn finished(&self, done: &Finished);
 
     /// Something that a person may want to know: a retry, an engine that gave up.

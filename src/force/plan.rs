@@ -155,9 +155,8 @@ impl Plan {
 
     /// When to call with [`Event::Tick`], if nothing happens before.
     pub fn deadline(&self) -> Option<Duration> {
-        let stuck = self.schedule.running() == 0
-            && self.schedule.len() > 0
-            && (!self.stopped || self.schedule.has_urgent());
+        let stuck =
+            self.schedule.running() == 0 && self.schedule.len() > 0 && (!self.stopped || self.schedule.has_urgent());
         let poll = stuck.then(|| self.now + POLL);
         self.timers.first().map(|&(at, _)| at).into_iter().chain(poll).min()
     }
@@ -175,7 +174,11 @@ impl Plan {
         let id = self.graph.add(node);
         self.unended += 1;
         self.summary.total += 1;
-        if self.cancelled { self.fail(id, Cause::Cancelled) } else { self.begin(id) }
+        if self.cancelled {
+            self.fail(id, Cause::Cancelled)
+        } else {
+            self.begin(id)
+        }
         id
     }
 
@@ -203,7 +206,14 @@ impl Plan {
     /// A thunk of which only the name is known.
     pub(crate) fn add_by_name(&mut self, name: Name) -> ThunkId {
         self.graph.find(&name).unwrap_or_else(|| {
-            self.add(Request { name, thunk: None, kind: String::new(), label: String::new(), volatile: false, eager: false })
+            self.add(Request {
+                name,
+                thunk: None,
+                kind: String::new(),
+                label: String::new(),
+                volatile: false,
+                eager: false,
+            })
         })
     }
 

@@ -59,13 +59,16 @@ impl Plan {
     }
 
     /// Makes a thunk that has succeeded run again, ignoring the cache; nothing new for one that has not ended. `false`
-    /// when it has failed, or was made again too often.
+    /// when it has failed, was made again too often, or needs, by way of other repairs, what is to be repaired.
     fn remake(&mut self, id: ThunkId) -> bool {
         match &self.graph[id].outcome {
             None => return true,
             Some(Err(_)) => return false,
-            Some(Ok(_)) if self.graph[id].tries.redone >= self.setup.policy.repairs || self.cancelled => return false,
             Some(Ok(_)) => {}
+        }
+        let often = self.graph[id].tries.redone >= self.setup.policy.repairs;
+        if often || self.cancelled || self.graph.would_wait_for_itself(id) {
+            return false;
         }
         let node = &mut self.graph[id];
         match &node.served {

@@ -106,7 +106,10 @@ fn what_depends_on_a_volatile_thunk_is_not_found_by_its_name() {
         world.behaviour = Box::new(move |work, engine| {
             let _ = engine;
             let text = format!("{} {day} {:?}", work.label, work.resolved.values());
-            (Duration::from_secs(1), EngineResult::Done(made(work.name, Reference::Value(Name::of_value(text.as_bytes())))))
+            (
+                Duration::from_secs(1),
+                EngineResult::Done(made(work.name, Reference::Value(Name::of_value(text.as_bytes())))),
+            )
         });
         let date = thunk("date", &[]);
         world.plan.handle(world.now, Event::Add(crate::Request { volatile: true, ..request(&date) }));
@@ -257,9 +260,8 @@ fn a_replacement_that_fails_fails_the_step_itself() {
 #[test]
 fn an_engine_is_asked_again_then_the_next() {
     let mut world = World::with(&[2, 2], |setup| setup.policy.retries = 2);
-    world.behaviour = Box::new(|work, engine| {
-        if engine == 0 { (Duration::from_secs(1), broken()) } else { succeed(work) }
-    });
+    world.behaviour =
+        Box::new(|work, engine| if engine == 0 { (Duration::from_secs(1), broken()) } else { succeed(work) });
     let a = world.step("a", &[]);
     world.run();
     assert_eq!(world.started.iter().map(|(_, engine)| *engine).collect::<Vec<_>>(), [0, 0, 0, 1]);
@@ -362,8 +364,8 @@ fn cancelling_ends_everything_at_once() {
 
 #[test]
 fn the_critical_path_goes_first() {
-    // One long chain, and ten single steps that were there before it: in order of arrival two workers need
-    // 5 + 5 = 10 s, along the critical path 5.5 s, rounded up to whole steps 8 s at the most.
+    // Fifteen steps of a second on two workers, so eight seconds at best: ten that stand alone and a chain of five. In
+    // order of arrival the chain would begin when the others are done, and ten seconds pass.
     let build = |chain_first: bool| {
         let mut world = World::new(&[2]);
         let singles = |world: &mut World| {

@@ -70,7 +70,8 @@ impl Schedule {
     /// With `only_urgent`, others stay.
     pub fn pick(&mut self, capacity: &[usize], only_urgent: bool) -> Option<(ThunkId, EngineIndex)> {
         let free = |banned: u64| {
-            (0..self.running.len()).find(|&e| banned & bit(e) == 0 && self.running[e] < capacity.get(e).copied().unwrap_or(0))
+            (0..self.running.len())
+                .find(|&e| banned & bit(e) == 0 && self.running[e] < capacity.get(e).copied().unwrap_or(0))
         };
         let heads = self.ready.iter().filter_map(|(&banned, set)| Some((*set.last()?, banned, free(banned)?)));
         let (rank, banned, engine) = heads.max()?;

@@ -44,7 +44,14 @@ pub fn thunk(label: &str, dependencies: &[Name]) -> Arc<Thunk> {
 /// A request for it; its label is its only argument.
 pub fn request(thunk: &Arc<Thunk>) -> Request {
     let label = thunk.function.args[0].to_string_lossy().into_owned();
-    Request { name: thunk.name(), thunk: Some(thunk.clone()), kind: "step".into(), label, volatile: false, eager: false }
+    Request {
+        name: thunk.name(),
+        thunk: Some(thunk.clone()),
+        kind: "step".into(),
+        label,
+        volatile: false,
+        eager: false,
+    }
 }
 
 /// What a thunk writes when nothing goes wrong: bytes that depend on its label alone.
@@ -227,7 +234,10 @@ impl World {
                 return None;
             }
             Command::Record(reduction) => {
-                assert!(reduction.outputs.values().all(|made| made.object.thunk().is_none()) || reduction.outputs.len() == 1);
+                assert!(
+                    reduction.outputs.values().all(|made| made.object.thunk().is_none())
+                        || reduction.outputs.len() == 1
+                );
                 self.cache.insert(reduction.thunk, Reduction::clone(&reduction));
                 return None;
             }

@@ -66,7 +66,9 @@ pub enum WorkerError {
         why: &'static str,
     },
     /// Without namespaces a step sees the real files, and this one is not what the step was recorded with.
-    #[error("{path} is not the file that the step was recorded with, and without a sandbox nothing else can stand there")]
+    #[error(
+        "{path} is not the file that the step was recorded with, and without a sandbox nothing else can stand there"
+    )]
     InputDiffers {
         /// The input's path.
         path: AbsPath,
@@ -79,7 +81,7 @@ pub enum WorkerError {
         /// What the system said.
         source: io::Error,
     },
-    /// Namespaces were demanded and are not to be had.
+    /// Namespaces were demanded and are not to be had; or, once a pool runs, not for one more worker process.
     #[error("no namespace sandbox: {0}")]
     NoNamespaces(String),
     /// The store failed.
@@ -110,7 +112,11 @@ impl From<StoreError> for WorkerError {
 impl WorkerError {
     /// Whether the same job may well succeed when it is simply run again.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Died { .. } | Self::OutOfMemory { .. })
+        match self {
+            Self::Died { .. } | Self::OutOfMemory { .. } | Self::NoNamespaces(_) => true,
+            Self::Sandbox { source, .. } => source.raw_os_error() == Some(libc::EAGAIN),
+            _ => false,
+        }
     }
 
     pub(crate) fn sandbox(step: String, errno: i32) -> Self {
@@ -133,10 +139,7 @@ impl WorkerError {
 }
 
 /// For `map_err`: what was tried, on what.
-pub(crate) fn at<E: Into<io::Error>>(
-    action: &'static str,
-    path: impl Into<PathBuf>,
-) -> impl FnOnce(E) -> WorkerError {
+pub(crate) fn at<E: Into<io::Error>>(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(E) -> WorkerError {
     let path = path.into();
     move |source| WorkerError::Io { action, path, source: source.into() }
 }

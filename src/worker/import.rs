@@ -40,10 +40,7 @@ fn stream(store: &Store, file: &mut File) -> Result<Name> {
             Err(error) => return Err(at("read", "an output")(error)),
         };
         hasher.update(&buffer[..got]);
-        staged
-            .file
-            .write_all(&buffer[..got])
-            .map_err(|error| StoreError::io("write", &staged.path, error))?;
+        staged.file.write_all(&buffer[..got]).map_err(|error| StoreError::io("write", &staged.path, error))?;
     }
     let name = hasher.finish(Kind::Value);
     store.adopt(staged, &name)?;

@@ -12,8 +12,8 @@ use gg_store::Store;
 
 use crate::error::{Result, at};
 use crate::inside::Setup;
-use crate::plan::{Planner, bare_request};
 use crate::plain::{self, Materialise};
+use crate::plan::{Planner, bare_request};
 use crate::process::{Answer, Process};
 use crate::reply::{Ended, Which};
 use crate::{Cancel, Failure, Job, Outcome, WorkerError};

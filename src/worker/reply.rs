@@ -27,13 +27,23 @@ pub(crate) enum Which {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The program ended by itself.
-    Ran { status: Status, cost: Cost },
+    Ran {
+        status: Status,
+        cost: Cost,
+    },
     /// `execve` failed.
-    CannotStart { errno: i32 },
+    CannotStart {
+        errno: i32,
+    },
     /// A step before that failed.
-    Setup { step: String, errno: i32 },
+    Setup {
+        step: String,
+        errno: i32,
+    },
     /// The sandbox's first process died.
-    Died { signal: Option<i32> },
+    Died {
+        signal: Option<i32>,
+    },
     TimedOut,
     Cancelled,
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::step;
+use crate::driver::Driver;
 use crate::driver::rules;
 use crate::driver::testing::{Disk, Scratch};
-use crate::driver::Driver;
 use crate::{Read, World};
 
 fn scratch() -> Scratch {
@@ -69,7 +69,9 @@ fn cover_the_preprocessor() {
             .collect();
         let mut argv: Vec<_> = call.argv.iter().filter(|arg| *arg != "-c" && *arg != "-E").cloned().collect();
         argv[0] = call.tool.clone().into();
-        argv.retain(|arg| !["-MD", "-MP", "-MT", "x", "-MF", "y.d", "-Wp,-MD,m.d", "-o", "m.i"].iter().any(|it| arg == it));
+        argv.retain(|arg| {
+            !["-MD", "-MP", "-MT", "x", "-MF", "y.d", "-Wp,-MD,m.d", "-o", "m.i"].iter().any(|it| arg == it)
+        });
         if line.contains("-x c++") {
             argv.extend(["-x".into(), "c++".into(), "-c".into(), "m.c".into()]);
             argv.retain(|arg| arg != "-c");

@@ -30,7 +30,11 @@ fn reads_and_kinds() {
         (&["gcc", "m.o", "-L", "lib dir", "-lg", "-static"], StepKind::Link, &["m.o", "lib dir/libg.a"]),
         (&["gcc", "m.c", "f.o"], StepKind::CompileLink, &["m.c", "f.o"]),
         (&["gcc", "-nostdlib", "-r", "f.c"], StepKind::CompileLink, &["f.c"]),
-        (&["gcc", "-shared", "-fPIC", "f.c", "-Wl,--version-script=v.map", "-o", "x.so"], StepKind::CompileLink, &["v.map"]),
+        (
+            &["gcc", "-shared", "-fPIC", "f.c", "-Wl,--version-script=v.map", "-o", "x.so"],
+            StepKind::CompileLink,
+            &["v.map"],
+        ),
         (&["clang", "m.c", "-Llib dir", "-lf", "-fuse-ld=lld"], StepKind::CompileLink, &["m.c", "lib dir/libf.so"]),
         (&["g++", "m.o", "f.o", "-fuse-ld=gold"], StepKind::Link, &["m.o", "f.o"]),
     ];
@@ -40,7 +44,8 @@ fn reads_and_kinds() {
         for name in *expected {
             assert!(step.reads.contains(&Read::File(scratch.path(name))), "{words:?}: {name}: {:?}", step.reads);
         }
-        let is_crt = |read: &Read| matches!(read, Read::File(path) | Read::System { path, .. } if path.ends_with("crti.o"));
+        let is_crt =
+            |read: &Read| matches!(read, Read::File(path) | Read::System { path, .. } if path.ends_with("crti.o"));
         assert_eq!(step.reads.iter().any(is_crt), !words.contains(&"-r"), "{words:?}");
         let leaked = |read: &Read| matches!(read, Read::File(path) if path.starts_with("/tmp/cc"));
         assert!(!step.reads.iter().any(leaked), "{words:?}");

@@ -5,6 +5,7 @@ mod links;
 mod natives;
 mod outputs;
 mod reasons;
+mod table;
 
 use crate::binutils::Binutils;
 use crate::driver::Driver;

@@ -10,7 +10,9 @@ const SOURCE: &str = "void f(float *a, float *b) { for (int i = 0; i < 64; i++) 
 
 #[test]
 fn the_object_stays_the_same() {
-    for line in ["gcc -O3 -march=native -c f.c", "gcc -O2 -mtune=native -c f.c", "g++ -march=native -mtune=native -c f.c"] {
+    for line in
+        ["gcc -O3 -march=native -c f.c", "gcc -O2 -mtune=native -c f.c", "g++ -march=native -mtune=native -c f.c"]
+    {
         let scratch = Scratch::new().with("f.c", SOURCE);
         let words: Vec<&str> = line.split(' ').collect();
         let call = scratch.call(&words);

@@ -1,5 +1,6 @@
 //! What becomes of one call.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use gg_force::{Cause, Request};
-use gg_ir::{Placeholder, Thunk};
+use gg_ir::{Name, Placeholder, Tag, Thunk};
 use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
@@ -39,10 +40,10 @@ impl Session {
         // What goes wrong here closes the connection, and the stub becomes the real tool.
         let Ok(message) = wire::receive(socket) else { return };
         let message = Arc::new(message);
-        if let Err(error) = self.reply(socket, &message) {
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                self.console.notice(&format!("a call of {:?} could not be answered: {error}", message.argv[0]));
-            }
+        if let Err(error) = self.reply(socket, &message)
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.console.notice(&format!("a call of {:?} could not be answered: {error}", message.argv[0]));
         }
     }
 
@@ -151,11 +152,11 @@ impl Session {
             self.coordinator.add(request);
             return self.awaited(socket, message, step, &name, &outputs);
         }
-        self.place(&name, &thunk, step, &outputs, message.umask)?;
+        let unplaced = self.place(&name, &thunk, step, &outputs, message.umask)?;
         if self.options.force {
             self.coordinator.add(request);
         }
-        self.deliveries.expect(name, Delivery { outputs, command });
+        self.deliveries.expect(name, Delivery { outputs, unplaced, command });
         wire::answer(socket, &Answer::Exit(0))
     }
 
@@ -165,8 +166,8 @@ impl Session {
         socket: &UnixStream,
         message: &Message,
         step: &Step,
-        name: &gg_ir::Name,
-        outputs: &std::collections::BTreeMap<gg_ir::Tag, PathBuf>,
+        name: &Name,
+        outputs: &BTreeMap<Tag, PathBuf>,
     ) -> io::Result<()> {
         let status = match self.coordinator.wait(name) {
             Ok(reduction) => match self.deliveries.place(&reduction, outputs) {
@@ -206,24 +207,26 @@ impl Session {
         wire::answer(socket, &Answer::Exit(status))
     }
 
-    /// Puts the placeholders of a step into the tree.
+    /// Puts the placeholders of a step into the tree; returns the outputs that get none.
     fn place(
         &self,
-        name: &gg_ir::Name,
+        name: &Name,
         thunk: &Thunk,
         step: &Step,
-        outputs: &std::collections::BTreeMap<gg_ir::Tag, PathBuf>,
+        outputs: &BTreeMap<Tag, PathBuf>,
         umask: u32,
-    ) -> io::Result<()> {
+    ) -> io::Result<BTreeMap<Tag, PathBuf>> {
+        let mut unplaced = BTreeMap::new();
         for (tag, path) in outputs {
             if thunk.outputs.get(tag).is_some_and(|output| output.optional) {
+                unplaced.insert(tag.clone(), path.clone());
                 continue;
             }
             let executable = step.writes.iter().any(|write| write.tag == tag.as_str() && write.executable);
             let mode = if executable { 0o777 } else { 0o666 } & !umask;
             self.placeholders.place(path, Placeholder { thunk: *name, tag: tag.clone() }, mode)?;
         }
-        Ok(())
+        Ok(unplaced)
     }
 
     /// Why the caller must have the result before it goes on, if it must.

@@ -21,6 +21,8 @@ use crate::report::{HereEntry, StepEntry};
 pub struct Delivery {
     /// Where the outputs go.
     pub outputs: BTreeMap<Tag, PathBuf>,
+    /// Those of them for which no placeholder stands.
+    pub unplaced: BTreeMap<Tag, PathBuf>,
     /// The command, for the person who is shown its failure.
     pub command: Arc<CommandLine>,
 }
@@ -143,12 +145,13 @@ impl Deliveries {
     /// # Errors
     /// The path, and whatever the store or the file system says.
     pub fn place(&self, reduction: &Reduction, outputs: &BTreeMap<Tag, PathBuf>) -> Result<(), (PathBuf, io::Error)> {
-        for (tag, path) in outputs {
-            if let Some(made) = reduction.outputs.get(tag) {
-                self.write(path, made)?;
-            }
-        }
+        self.place_some(reduction, outputs)?;
         reduction.undeclared.iter().try_for_each(|(path, made)| self.write(path.as_path(), made))
+    }
+
+    fn place_some(&self, reduction: &Reduction, outputs: &BTreeMap<Tag, PathBuf>) -> Result<(), (PathBuf, io::Error)> {
+        let made = outputs.iter().filter_map(|(tag, path)| Some((path, reduction.outputs.get(tag)?)));
+        made.into_iter().try_for_each(|(path, made)| self.write(path, made))
     }
 
     /// Puts real files in the place of a thunk's placeholders.
@@ -181,9 +184,7 @@ impl Deliveries {
             Ok(reduction) => {
                 let placed = self.fulfil(thunk, reduction).and_then(|()| {
                     // What had no placeholder: outputs that may be left out, and what nobody declared.
-                    let rest = |tag: &Tag| reduction.outputs.get(tag).is_some();
-                    let standing = delivery.outputs.iter().filter(|(tag, path)| rest(tag) && !path.exists());
-                    standing.into_iter().try_for_each(|(tag, path)| self.write(path, &reduction.outputs[tag]))?;
+                    self.place_some(reduction, &delivery.unplaced)?;
                     reduction.undeclared.iter().try_for_each(|(path, made)| self.write(path.as_path(), made))
                 });
                 self.console.output(&reduction.stdout, &reduction.stderr);

@@ -134,10 +134,10 @@ impl Gather {
 
     /// Gathers a directory's existence.
     pub fn directory(&mut self, real: &Path) {
-        if let Ok(path) = AbsPath::new(real) {
-            if !self.in_tree(real) {
-                self.nodes.entry(path).or_insert(Node::Directory);
-            }
+        if let Ok(path) = AbsPath::new(real)
+            && !self.in_tree(real)
+        {
+            self.nodes.entry(path).or_insert(Node::Directory);
         }
     }
 
@@ -150,10 +150,10 @@ impl Gather {
 
     /// Gathers a whole directory at a path that [`Gather::walk`] ended at.
     pub fn tree(&mut self, real: &Path) {
-        if !self.in_tree(real) {
-            if let Some(path) = self.insert(real, Node::Tree) {
-                self.trees.insert(path);
-            }
+        if !self.in_tree(real)
+            && let Some(path) = self.insert(real, Node::Tree)
+        {
+            self.trees.insert(path);
         }
     }
 

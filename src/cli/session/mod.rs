@@ -78,8 +78,8 @@ pub struct Options {
 pub struct Parts {
     /// The store.
     pub store: Arc<Store>,
-    /// The models.
-    pub models: Models,
+    /// Where descriptions of further tools are.
+    pub tools: Option<PathBuf>,
     /// The placeholders, with the journal.
     pub placeholders: Arc<Placeholders>,
     /// Where results go.
@@ -109,15 +109,17 @@ impl Session {
     /// # Errors
     /// When the session's directory or socket cannot be made.
     pub fn start(parts: Parts, options: Options, root: &Path, path: &OsStr) -> Result<Arc<Self>> {
-        let Parts { store, models, placeholders, deliveries, coordinator, console } = parts;
+        let Parts { store, tools, placeholders, deliveries, coordinator, console } = parts;
         let directory = placeholders.journal().directory().to_path_buf();
         let at = || format!("cannot set up gg's session in {}", directory.display());
-        let stand_ins = stand_ins::unpack(&directory, path).with_context(at)?;
+        let machine = Machine::new(Forcer::default());
+        let models = Models::new(tools.as_deref(), &machine)?;
+        let stand_ins = stand_ins::unpack(&directory, path, &models).with_context(at)?;
         let listener = listen(&directory.join("socket")).with_context(at)?;
         let sessions = directory.parent().unwrap_or(&directory).to_path_buf();
         let session = Arc::new(Self {
             sealer: Sealer::new(Arc::clone(&store), root.to_path_buf()),
-            machine: Machine::new(Forcer::default()),
+            machine,
             store,
             models,
             placeholders,

@@ -50,6 +50,9 @@ struct Sealed {
     directories: BTreeSet<AbsPath>,
 }
 
+/// What was captured, and what became of it.
+type Variant = (Arc<Toolchain>, Arc<Sealed>);
+
 /// Where files belong to the system: their content stays where it is, and only its name is kept.
 const SYSTEM: [&str; 8] = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc", "/opt"];
 
@@ -63,7 +66,7 @@ pub struct Sealer {
     /// Where the build runs: what lies below it is the project's, wherever that is.
     root: PathBuf,
     /// By tool and by what it needs, which depends on the environment.
-    toolchains: Mutex<HashMap<PathBuf, Vec<(Arc<Toolchain>, Arc<Sealed>)>>>,
+    toolchains: Mutex<HashMap<PathBuf, Vec<Variant>>>,
 }
 
 /// A sealed step.
@@ -214,10 +217,10 @@ impl Sealer {
     /// store: it may change or go away before it is used.
     pub fn content(&self, path: &Path) -> Result<(Reference, u32), SealError> {
         let info = std::fs::metadata(path).map_err(at(path))?;
-        if info.len() <= Placeholder::MAX_LENGTH as u64 {
-            if let Some(placeholder) = Placeholders::at(path) {
-                return Ok((placeholder.reference(), info.mode() & 0o7777));
-            }
+        if info.len() <= Placeholder::MAX_LENGTH as u64
+            && let Some(placeholder) = Placeholders::at(path)
+        {
+            return Ok((placeholder.reference(), info.mode() & 0o7777));
         }
         let (name, mode) = if self.is_system(path) {
             let (name, stamp) = self.store.hash(path)?;
@@ -307,10 +310,10 @@ impl Sealer {
                 *path = OsString::from_vec(kept.join(&b':'));
             }
         }
-        if step.volatile {
-            if let Some(zone) = call.env.get(OsStr::new("TZ")) {
-                env.insert("TZ".into(), zone.clone());
-            }
+        if step.volatile
+            && let Some(zone) = call.env.get(OsStr::new("TZ"))
+        {
+            env.insert("TZ".into(), zone.clone());
         }
         env
     }

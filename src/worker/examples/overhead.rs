@@ -19,7 +19,9 @@ type Any<T = ()> = Result<T, Box<dyn std::error::Error>>;
 /// The files of the host that make up the toolchain: directory, and names in it.
 fn toolchain(store: &Store) -> Any<Name> {
     let mut usr = Tree::new();
-    for (directory, part, wanted) in [("/usr/bin", "bin", 15), ("/usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", 25)] {
+    for (directory, part, wanted) in
+        [("/usr/bin", "bin", 15), ("/usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", 25)]
+    {
         let mut tree = Tree::new();
         let mut names = vec!["true".to_owned(), "libc.so.6".to_owned()];
         let listed = std::fs::read_dir(directory)?.flatten().filter_map(|entry| entry.file_name().into_string().ok());

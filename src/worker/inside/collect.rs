@@ -25,6 +25,9 @@ pub(super) struct Found {
     pub written: Written,
 }
 
+/// No path that a program could name is longer (`PATH_MAX`), and no directory below one is looked at.
+const DEEPEST: usize = 4096;
+
 /// Nothing here may block on, or take over, what a program has put in place of a file.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
@@ -43,6 +46,11 @@ pub(super) fn from_root(root: &Root, request: &Request<'_>) -> Step<Vec<Found>> 
         root,
         temporary: request.temporary.iter().map(OsString::as_os_str).collect(),
         planned: request.ops.iter().map(|op| (op.path.as_os_str(), &op.what)).collect(),
+        declared: request
+            .outputs
+            .iter()
+            .map(|path| Path::new(path).strip_prefix("/").unwrap_or(Path::new("")))
+            .collect(),
         taken: outputs.iter().map(|(_, inode)| *inode).collect(),
         found: outputs.into_iter().map(|(found, _)| found).collect(),
     };
@@ -51,10 +59,7 @@ pub(super) fn from_root(root: &Root, request: &Request<'_>) -> Step<Vec<Found>> 
     Ok(search.found)
 }
 
-fn declared(
-    request: &Request<'_>,
-    open: impl Fn(&OsStr) -> Result<OwnedFd, Errno>,
-) -> Step<Vec<(Found, u64)>> {
+fn declared(request: &Request<'_>, open: impl Fn(&OsStr) -> Result<OwnedFd, Errno>) -> Step<Vec<(Found, u64)>> {
     let mut files = Vec::new();
     for (index, path) in (0..).zip(&request.outputs) {
         let fd = match open(path) {
@@ -80,7 +85,9 @@ struct Search<'a> {
     root: &'a Root,
     temporary: HashSet<&'a OsStr>,
     planned: HashMap<&'a OsStr, &'a What<'a>>,
-    /// Inodes of files that are taken already.
+    /// Outputs' paths, relative to the root.
+    declared: HashSet<&'a Path>,
+    /// Inodes of the outputs that were found, which a link may have led to.
     taken: HashSet<u64>,
     found: Vec<Found>,
 }
@@ -88,6 +95,9 @@ struct Search<'a> {
 impl Search<'_> {
     /// Searches the directory at `path`, relative to the root.
     fn directory(&mut self, fd: OwnedFd, path: &Path) -> Result<(), Errno> {
+        if path.as_os_str().len() > DEEPEST {
+            return Err(Errno::NAMETOOLONG);
+        }
         let temporary = self.temporary.contains(path.as_os_str());
         let top = path.as_os_str().is_empty();
         for entry in Dir::read_from(&fd)? {
@@ -116,7 +126,8 @@ impl Search<'_> {
 
     fn file(&mut self, dir: &OwnedFd, name: &OsStr, path: &Path, planned: Option<&What<'_>>) -> Result<(), Errno> {
         let stat = rustix::fs::statat(dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
-        if self.taken.contains(&stat.st_ino) {
+        // A second name of an output (a hard link) is a file of its own.
+        if self.declared.contains(path) || self.taken.contains(&stat.st_ino) && stat.st_nlink == 1 {
             return Ok(());
         }
         if planned.is_some_and(|planned| !self.touched(&stat, planned)) {
@@ -129,7 +140,6 @@ impl Search<'_> {
             return Ok(());
         }
         let which = Which::Undeclared(path.as_os_str().to_owned());
-        self.taken.insert(stat.st_ino);
         self.found.push(Found { fd, written: Written { which, mode: stat.st_mode & 0o7777 } });
         Ok(())
     }

@@ -36,17 +36,14 @@ pub(super) struct Running {
 }
 
 /// Starts a first process, in namespaces of its own when there is a root for it.
-pub(super) fn start(
-    worker: &Worker,
-    request: &Request<'_>,
-    root: Option<&Root>,
-    streams: &Streams,
-) -> Step<Running> {
+pub(super) fn start(worker: &Worker, request: &Request<'_>, root: Option<&Root>, streams: &Streams) -> Step<Running> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(step("make a pipe"));
     let ((report, report_here), (life_there, life)) = (pipe()?, pipe()?);
     let namespaces = if root.is_some() { libc::CLONE_NEWNS | libc::CLONE_NEWPID } else { 0 };
     // SAFETY: as fork(2). This process has one thread, so the child may use everything that it finds in its memory.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, namespaces | libc::SIGCHLD, 0, 0, 0, 0) };
+    let clone = || unsafe { libc::syscall(libc::SYS_clone, namespaces | libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t };
+    let pid = tool::persistently(clone)
+        .map_err(|errno| StepError { step: "clone a process into new namespaces".into(), errno })?;
     match pid {
         0 => {
             drop((report, life));
@@ -58,18 +55,11 @@ pub(super) fn start(
             // SAFETY: ends the process, and with it the sandbox.
             unsafe { libc::_exit(0) }
         }
-        pid if pid > 0 => Ok(Running { pid: pid as libc::pid_t, report, _life: life }),
-        _ => Err(step("clone a process into new namespaces")(std::io::Error::last_os_error())),
+        pid => Ok(Running { pid, report, _life: life }),
     }
 }
 
-fn live(
-    worker: &Worker,
-    request: &Request<'_>,
-    root: Option<&Root>,
-    streams: &Streams,
-    life: &OwnedFd,
-) -> Step<Ended> {
+fn live(worker: &Worker, request: &Request<'_>, root: Option<&Root>, streams: &Streams, life: &OwnedFd) -> Step<Ended> {
     // SAFETY: plain system calls. Not dumpable: the program, which is the same user, cannot look into this process.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
@@ -87,7 +77,7 @@ fn live(
     let begun = Instant::now();
     let (out, err) = streams.there();
     let fds = [worker.null.as_fd(), out, err].map(|fd| fd.as_raw_fd());
-    let pid = match tool::spawn(request, fds, root.is_some()) {
+    let pid = match tool::spawn(request, fds, worker.files, root.is_some()) {
         Ok(pid) => pid,
         Err((Failed::Exec, errno)) => return Ok(Ended::CannotStart { errno }),
         Err((failed, errno)) => {
@@ -118,7 +108,7 @@ fn enter(worker: &Worker, request: &Request<'_>, root: &Root) -> Step<()> {
                 .map_err(|errno| step(format!("bind {} on /{}", shown(source), shown(&op.path)))(errno))?;
         }
     }
-    mount_bind_recursive(&worker.setup.scratch.join("dev"), Path::new("dev")).map_err(step("bind /dev"))?;
+    mount_bind_recursive(worker.setup.scratch.join("dev"), Path::new("dev")).map_err(step("bind /dev"))?;
     set_read_only(".", true)?;
     set_read_only(".", false)?;
     if worker.proc {

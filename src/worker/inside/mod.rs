@@ -76,13 +76,15 @@ struct Worker {
     null: File,
     /// Whether `/proc` can be mounted. In some containers it cannot, since theirs is partly masked.
     proc: bool,
+    /// How many descriptors a program may have; the worker itself allows itself more.
+    files: libc::rlimit,
 }
 
 /// The worker process's loop: serves the pool at the other end of `socket` until that closes it or dies, then exits.
 ///
 /// To be called by a process that was started by [`crate::Pool`] through its `worker_command`, on the main thread before
 /// any other thread is started (the kernel lets only a single-threaded process enter a user namespace). The socket is
-/// [`crate::SOCKET_FD`].
+/// [`crate::SOCKET_FD`]. Closes all descriptors but the standard three.
 pub fn worker_main(socket: RawFd) -> ! {
     // SAFETY: the pool gave this process the descriptor for this call, and nothing else knows of it.
     let mut link = Link::new(unsafe { OwnedFd::from_raw_fd(socket) });
@@ -101,14 +103,17 @@ fn serve(link: &mut Link) -> io::Result<()> {
     let Some(frame) = link.receive()? else { return Ok(()) };
     let setup = Setup::decode(&frame)?;
     rustix::process::umask(rustix::fs::Mode::empty());
-    // SAFETY: plain libc calls. A terminal's Ctrl-C is for the coordinator, which cancels in an orderly way.
+    // SAFETY: plain libc calls; nothing in this process, which never returns from here, owns a descriptor above the
+    // standard three. What gg was given by its own parent (make's jobserver, a pipe that somebody waits on) is not held open.
+    // A terminal's Ctrl-C is for the coordinator, which cancels in an orderly way.
     unsafe {
+        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32);
         libc::signal(libc::SIGINT, libc::SIG_IGN);
         libc::signal(libc::SIGQUIT, libc::SIG_IGN);
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
     let null = File::open("/dev/null")?;
-    let mut worker = Worker { setup, null, proc: true };
+    let mut worker = Worker { setup, null, proc: true, files: raise_file_limit() };
     let ready = if worker.setup.namespaces { worker.prepare(link) } else { Ok(()) };
     let failed = ready.is_err();
     link.send(&Reply::Hello(ready).encode(), &[])?;
@@ -127,8 +132,7 @@ fn serve(link: &mut Link) -> io::Result<()> {
 impl Worker {
     /// Enters the worker's namespaces and tries a whole sandbox once, with nothing in it.
     fn prepare(&mut self, link: &mut Link) -> Result<(), String> {
-        let told =
-            |error: StepError| format!("{}: {}", error.step, io::Error::from_raw_os_error(error.errno));
+        let told = |error: StepError| format!("{}: {}", error.step, io::Error::from_raw_os_error(error.errno));
         namespaces::enter().map_err(told)?;
         namespaces::make_dev(&self.setup.scratch).map_err(told)?;
         let nothing = Request {
@@ -166,9 +170,9 @@ impl Worker {
     }
 
     fn sandboxed(&self, request: &Request<'_>, link: &mut Link) -> io::Result<Run> {
-        Ok(self.try_sandboxed(request, link).unwrap_or_else(|StepError { step, errno }| {
-            Run { ended: Ended::Setup { step, errno }, ..Run::default() }
-        }))
+        Ok(self
+            .try_sandboxed(request, link)
+            .unwrap_or_else(|StepError { step, errno }| Run { ended: Ended::Setup { step, errno }, ..Run::default() }))
     }
 
     fn try_sandboxed(&self, request: &Request<'_>, link: &mut Link) -> Step<Run> {
@@ -185,6 +189,17 @@ impl Worker {
             _ => Vec::new(),
         };
         Ok(Run { found, ..watched })
+    }
+}
+
+/// Lets this process have as many descriptors as it can, one for each file that a program writes; how many it could have.
+fn raise_file_limit() -> libc::rlimit {
+    // SAFETY: plain system calls that read and write the structures.
+    unsafe {
+        let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before);
+        libc::setrlimit(libc::RLIMIT_NOFILE, &libc::rlimit { rlim_cur: before.rlim_max, ..before });
+        before
     }
 }
 

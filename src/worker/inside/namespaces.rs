@@ -57,9 +57,12 @@ pub(super) fn make_dev(scratch: &Path) -> Step<()> {
         fs::write(&here, b"").map_err(step(format!("create {}", here.display())))?;
         mount_bind(&host, &here).map_err(step(format!("bind {}", host.display())))?;
     }
-    for (name, target) in
-        [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")]
-    {
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
         symlink(target, dev.join(name)).map_err(step(format!("link {name} in {shown}")))?;
     }
     set_read_only(&dev, true)

@@ -6,9 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, Timespec, Timestamps, chmodat, fchmod, futimens, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{Setup, Step, shown, step};
@@ -67,11 +65,8 @@ fn put(root: impl AsFd, op: &Op<'_>) -> Result<(), Errno> {
             stamp(&file)?;
         }
         What::Copy { mode, source } => {
-            let mut from = File::from(rustix::fs::open(
-                source.as_os_str(),
-                OFlags::RDONLY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?);
+            let mut from =
+                File::from(rustix::fs::open(source.as_os_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
             let mut file = File::from(create(&root, op, *mode)?);
             std::io::copy(&mut from, &mut file).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
             stamp(&file)?;

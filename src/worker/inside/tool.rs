@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use crate::request::Request;
 
@@ -21,6 +22,7 @@ struct Plan {
     umask: libc::mode_t,
     memory_limit: u64,
     drop_capabilities: bool,
+    files: libc::rlimit,
     /// Set where the child and its parent share memory.
     errno: AtomicI32,
     failed: AtomicI32,
@@ -31,6 +33,7 @@ struct Plan {
 #[repr(i32)]
 pub(super) enum Failed {
     Nothing = 0,
+    Clone,
     Cwd,
     Streams,
     Limits,
@@ -40,7 +43,7 @@ pub(super) enum Failed {
 
 impl Failed {
     fn of(number: i32) -> Self {
-        [Failed::Nothing, Failed::Cwd, Failed::Streams, Failed::Limits, Failed::Capabilities]
+        [Failed::Nothing, Failed::Clone, Failed::Cwd, Failed::Streams, Failed::Limits, Failed::Capabilities]
             .into_iter()
             .find(|&failed| failed as i32 == number)
             .unwrap_or(Failed::Exec)
@@ -51,6 +54,7 @@ impl Failed {
 pub(super) fn spawn(
     request: &Request<'_>,
     streams: [RawFd; 3],
+    files: libc::rlimit,
     drop_capabilities: bool,
 ) -> Result<libc::pid_t, (Failed, i32)> {
     let invalid = |_| (Failed::Exec, libc::EINVAL);
@@ -70,23 +74,18 @@ pub(super) fn spawn(
         umask: request.umask & 0o777,
         memory_limit: request.memory_limit,
         drop_capabilities,
+        files,
         errno: AtomicI32::new(0),
         failed: AtomicI32::new(0),
     };
     let mut stack = vec![0u128; STACK / size_of::<u128>()];
+    let top: *mut c_void = stack.as_mut_ptr_range().end.cast();
     // SAFETY: the child runs `child` on a stack of its own, in this process's memory, while this thread is suspended
     // (CLONE_VFORK) until it has called execve or _exit. It only makes system calls and writes to `plan`, which outlives it.
-    let pid = unsafe {
-        libc::clone(
-            child,
-            stack.as_mut_ptr().add(stack.len()).cast(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
-            (&raw const plan).cast_mut().cast(),
-        )
-    };
-    if pid < 0 {
-        return Err((Failed::Limits, errno()));
-    }
+    let pid = persistently(|| unsafe {
+        libc::clone(child, top, libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, (&raw const plan).cast_mut().cast())
+    })
+    .map_err(|errno| (Failed::Clone, errno))?;
     match Failed::of(plan.failed.load(Ordering::Relaxed)) {
         Failed::Nothing => Ok(pid),
         failed => {
@@ -95,6 +94,22 @@ pub(super) fn spawn(
             Err((failed, plan.errno.load(Ordering::Relaxed)))
         }
     }
+}
+
+/// Starts a process; tries again for a while when the machine has no room for one just now (`EAGAIN`, clone(2)).
+pub(super) fn persistently(start: impl Fn() -> libc::pid_t) -> Result<libc::pid_t, i32> {
+    for tries_left in (0..20).rev() {
+        let pid = start();
+        if pid >= 0 {
+            return Ok(pid);
+        }
+        let errno = errno();
+        if errno != libc::EAGAIN || tries_left == 0 {
+            return Err(errno);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err(libc::EAGAIN)
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
@@ -147,14 +162,13 @@ fn become_program(plan: &Plan) -> Failed {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
         libc::umask(plan.umask);
         let limit = |which, bytes| libc::setrlimit(which, &libc::rlimit { rlim_cur: bytes, rlim_max: bytes });
-        if limit(libc::RLIMIT_CORE, 0) != 0
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const plan.files) != 0
+            || limit(libc::RLIMIT_CORE, 0) != 0
             || plan.memory_limit > 0 && limit(libc::RLIMIT_DATA, plan.memory_limit) != 0
         {
             return Failed::Limits;
         }
-        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-            || plan.drop_capabilities && !drop_capabilities()
-        {
+        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || plan.drop_capabilities && !drop_capabilities() {
             return Failed::Capabilities;
         }
         libc::execve(plan.executable, plan.argv, plan.envp);

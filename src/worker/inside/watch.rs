@@ -33,7 +33,9 @@ pub(super) struct Streams {
 impl Streams {
     /// Two pipes, or two pseudo-terminals.
     pub fn open(terminal: bool) -> Step<Self> {
-        let open = || if terminal { pseudo_terminal() } else { pipe_with(PipeFlags::CLOEXEC).map_err(Into::into) };
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
+        // Where the machine has no pseudo-terminals only the colour is lost.
+        let open = || if terminal { pseudo_terminal().or_else(|_| pipe()) } else { pipe() };
         let open = || open().map_err(step("make a pipe or pseudo-terminal for the output"));
         Ok(Self { out: open()?, err: open()? })
     }

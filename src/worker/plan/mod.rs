@@ -30,7 +30,14 @@ const SMALL_BYTES: usize = 64 << 20;
 pub(crate) struct Planner {
     store: Arc<Store>,
     farm: Farm,
-    small: Mutex<(HashMap<Name, Arc<[u8]>>, usize)>,
+    small: Mutex<Small>,
+}
+
+/// Small values, which many sandboxes hold (headers).
+#[derive(Debug, Default)]
+struct Small {
+    values: HashMap<Name, Arc<[u8]>>,
+    bytes: usize,
 }
 
 impl Planner {
@@ -67,16 +74,16 @@ impl Planner {
     /// The bytes of a small value.
     fn small(&self, name: &Name) -> Result<Arc<[u8]>> {
         let lock = || self.small.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = lock().0.get(name) {
+        if let Some(bytes) = lock().values.get(name) {
             return Ok(bytes.clone());
         }
         let bytes: Arc<[u8]> = self.store.read(name)?.into();
         let mut small = lock();
-        if small.1 > SMALL_BYTES {
-            *small = Default::default();
+        if small.bytes > SMALL_BYTES {
+            *small = Small::default();
         }
-        small.1 += bytes.len();
-        small.0.insert(*name, bytes.clone());
+        small.bytes += bytes.len();
+        small.values.insert(*name, bytes.clone());
         Ok(bytes)
     }
 }

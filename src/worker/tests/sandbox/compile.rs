@@ -36,13 +36,22 @@ impl Gcc {
         let include = bench.store.snapshot(Path::new("/usr/include")).unwrap();
         let own = gcc_says("-print-file-name=include");
         let own = Path::new(&own).parent().unwrap().canonicalize().unwrap();
-        let libraries = ["Scrt1.o", "crti.o", "libgcc_s.so.1", "crtn.o", "libc.so", "libc.so.6", "libc_nonshared.a", "ld-linux-x86-64.so.2"]
-            .map(|name| {
-                // By its one spelling: gcc says it with "..".
-                let said = gcc_says(&format!("-print-file-name={name}"));
-                let directory = Path::new(&said).parent().unwrap().canonicalize().unwrap();
-                directory.join(name).to_str().unwrap().to_owned()
-            });
+        let libraries = [
+            "Scrt1.o",
+            "crti.o",
+            "libgcc_s.so.1",
+            "crtn.o",
+            "libc.so",
+            "libc.so.6",
+            "libc_nonshared.a",
+            "ld-linux-x86-64.so.2",
+        ]
+        .map(|name| {
+            // By its one spelling: gcc says it with "..".
+            let said = gcc_says(&format!("-print-file-name={name}"));
+            let directory = Path::new(&said).parent().unwrap().canonicalize().unwrap();
+            directory.join(name).to_str().unwrap().to_owned()
+        });
         let own = bench.store.snapshot(&own).unwrap();
         Self { bench, tree, include, own, libraries: libraries.to_vec() }
     }

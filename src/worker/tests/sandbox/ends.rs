@@ -10,7 +10,10 @@ use crate::support::*;
 fn exit_statuses_and_signals() {
     let bench = Bench::new();
     let failure = bench.script("echo out; echo err >&2; exit 7").failed();
-    assert_eq!((failure.status, &failure.stdout[..], &failure.stderr[..]), (Status::Exited(7), &b"out\n"[..], &b"err\n"[..]));
+    assert_eq!(
+        (failure.status, &failure.stdout[..], &failure.stderr[..]),
+        (Status::Exited(7), &b"out\n"[..], &b"err\n"[..])
+    );
     for signal in [6, 9, 11, 15] {
         let failure = bench.script(&format!("kill -{signal} $$")).failed();
         assert_eq!(failure.status, Status::Signalled(signal));
@@ -48,7 +51,9 @@ fn what_cannot_be_started() {
 
     let mut step = bench.script(":");
     step.thunk.function.args.push("x".repeat(200_000).into());
-    assert!(matches!(step.error(), WorkerError::CannotStart { source, .. } if source.raw_os_error() == Some(libc::E2BIG)));
+    assert!(
+        matches!(step.error(), WorkerError::CannotStart { source, .. } if source.raw_os_error() == Some(libc::E2BIG))
+    );
     // A long command line as such is welcome.
     let mut step = bench.script("echo $#");
     step.thunk.function.args.extend((0..10_000).map(|n| format!("argument-{n}").into()));
@@ -157,7 +162,43 @@ fn standard_input_is_empty_and_streams_are_terminals_on_request() {
 #[test]
 fn the_cost_counts_descendants() {
     let bench = Bench::new();
-    let cost = bench.script("sh -c 'sh -c \"n=0; while [ \\$n -lt 300000 ]; do n=\\$((n+1)); done\"'; sleep 0.1").done().cost;
+    let cost =
+        bench.script("sh -c 'sh -c \"n=0; while [ \\$n -lt 300000 ]; do n=\\$((n+1)); done\"'; sleep 0.1").done().cost;
     assert!(cost.cpu_us > 20_000 && cost.wall_us > 100_000 + cost.cpu_us / 2, "{cost:?}");
     assert!((500..1_000_000).contains(&cost.peak_kib), "{cost:?}");
+}
+
+#[test]
+fn a_coordinator_that_is_killed_leaves_nothing_running() {
+    const MARK: &str = "GG_TEST_COORDINATOR";
+    if std::env::var_os(MARK).is_some() {
+        Bench::new().script(&spreading("98765")).done();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut coordinator = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "ends::a_coordinator_that_is_killed_leaves_nothing_running"])
+        .env(MARK, "1")
+        .env("TMPDIR", dir.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("running", || processes_with("98765").len() >= 4);
+    coordinator.kill().unwrap();
+    coordinator.wait().unwrap();
+    eventually("all gone", || processes_with("98765").is_empty());
+    eventually("its worker processes too", || {
+        processes_with("__worker").iter().all(|pid| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            !status.contains("\nPPid:\t1\n")
+        })
+    });
+}
+
+#[test]
+fn the_memory_limit_is_the_programs_own_trouble() {
+    let bench = Bench::limited(1, SandboxChoice::Namespace, Some(100 << 20));
+    let step = bench.script("dd if=/dev/zero of=/dev/null bs=300M count=1");
+    let failure = step.failed();
+    assert!(String::from_utf8_lossy(&failure.stderr).contains("memory exhausted"), "{failure:?}");
+    assert_eq!(bench.script("echo fine").says(), "fine\n");
 }

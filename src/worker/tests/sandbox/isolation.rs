@@ -120,9 +120,8 @@ fn inputs_that_are_outputs_of_thunks_are_given_by_value() {
     let bench = Bench::new();
     let thunk = gg_ir::Name::of(Kind::Thunk, b"t");
     let reference = Reference::Output(thunk, tag("o"));
-    let mut step = bench
-        .script("cat f; stat -c %a f")
-        .input("/p/f", Input::File { object: reference.clone(), mode: 0o600 });
+    let mut step =
+        bench.script("cat f; stat -c %a f").input("/p/f", Input::File { object: reference.clone(), mode: 0o600 });
     assert!(matches!(step.error(), WorkerError::Unresolved(missing) if missing == reference));
     let value = bench.store.put(Kind::Value, b"value\n").unwrap();
     step.resolved.insert(reference, value);
@@ -148,4 +147,26 @@ fn missing_and_damaged_inputs_are_told_apart() {
         let step = other.script("cat f").input("/p/f", Input::File { object: Reference::Value(name), mode: 0o644 });
         assert!(matches!(step.error(), WorkerError::Corrupt(bad) if bad == name));
     }
+}
+
+/// Root runs these tests once more as a user without any rights.
+#[test]
+fn all_the_same_for_a_user_who_is_not_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let nobody = rustix::process::Uid::from_raw(65534);
+    rustix::fs::chown(dir.path(), Some(nobody), None).unwrap();
+    let run = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&program)
+        .args(["--test-threads=2", "isolation::", "outputs::", "compile::", "ends::the_deadline", "ends::standard"])
+        .env("TMPDIR", dir.path())
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
 }

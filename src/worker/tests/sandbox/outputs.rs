@@ -148,8 +148,16 @@ fn endless_text_is_cut() {
 }
 
 #[test]
-fn hundreds_of_files_come_back() {
+fn thousands_of_files_come_back() {
     let bench = Bench::new();
-    let script = "n=0; while [ $n -lt 450 ]; do echo $n > f$n; n=$((n+1)); done";
-    assert_eq!(bench.script(script).output("o", "/p/f7").done().undeclared.len(), 449);
+    let script = "n=0; while [ $n -lt 2500 ]; do echo $n > f$n; n=$((n+1)); done";
+    assert_eq!(bench.script(script).output("o", "/p/f7").done().undeclared.len(), 2499);
+}
+
+#[test]
+fn hard_links_are_files_of_their_own() {
+    let bench = Bench::new();
+    let step = bench.script("echo x > o; ln o p; echo y > q; ln q r").output("o", "/p/o");
+    let told = step.done().undeclared;
+    assert_eq!(told.keys().map(|path| path.to_string()).collect::<Vec<_>>(), ["/p/p", "/p/q", "/p/r"]);
 }

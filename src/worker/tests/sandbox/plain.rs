@@ -27,7 +27,10 @@ fn runs_in_place_on_inputs_that_are_what_they_should_be() {
         .file(at("in"), "input\n")
         .output("o", at("out"));
     let reduction = good.done();
-    assert_eq!((good.bytes(&reduction.outputs[&tag("o")]), reduction.outputs[&tag("o")].mode), (b"input\n".to_vec(), 0o755));
+    assert_eq!(
+        (good.bytes(&reduction.outputs[&tag("o")]), reduction.outputs[&tag("o")].mode),
+        (b"input\n".to_vec(), 0o755)
+    );
     assert_eq!(reduction.stdout, b"said\n");
 
     // An output that this run does not write is not taken from the earlier one.

@@ -105,14 +105,34 @@ impl Level {
 }
 
 pub const SHELL: &[&str] = &[
-    "/bin/sh", "/usr/bin/cat", "/usr/bin/ls", "/usr/bin/sleep", "/usr/bin/mkdir", "/usr/bin/ln", "/usr/bin/chmod",
-    "/usr/bin/stat", "/usr/bin/head", "/usr/bin/find", "/usr/bin/id", "/usr/bin/setsid", "/usr/bin/touch", "/usr/bin/rm",
-    "/usr/bin/mknod", "/usr/bin/mkfifo", "/usr/bin/cp", "/usr/bin/env", "/usr/bin/grep", "/usr/bin/tty", "/usr/bin/mv",
+    "/bin/sh",
+    "/usr/bin/cat",
+    "/usr/bin/ls",
+    "/usr/bin/sleep",
+    "/usr/bin/mkdir",
+    "/usr/bin/ln",
+    "/usr/bin/chmod",
+    "/usr/bin/stat",
+    "/usr/bin/head",
+    "/usr/bin/find",
+    "/usr/bin/id",
+    "/usr/bin/setsid",
+    "/usr/bin/touch",
+    "/usr/bin/rm",
+    "/usr/bin/mknod",
+    "/usr/bin/mkfifo",
+    "/usr/bin/cp",
+    "/usr/bin/env",
+    "/usr/bin/grep",
+    "/usr/bin/tty",
+    "/usr/bin/mv",
     "/usr/bin/bash",
+    "/usr/bin/dd",
 ];
 
 pub struct Bench {
-    pub dir: tempfile::TempDir,
+    /// Removed at the end.
+    _dir: tempfile::TempDir,
     pub store: Arc<Store>,
     pub pool: Pool,
     shell: Name,
@@ -124,6 +144,10 @@ impl Bench {
     }
 
     pub fn with(processes: usize, sandbox: SandboxChoice) -> Self {
+        Self::limited(processes, sandbox, None)
+    }
+
+    pub fn limited(processes: usize, sandbox: SandboxChoice, memory_limit: Option<u64>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(&dir.path().join("store")).unwrap());
         let pool = Pool::start(PoolConfig {
@@ -131,12 +155,12 @@ impl Bench {
             processes,
             scratch: dir.path().join("scratch"),
             worker_command: worker_command(),
-            memory_limit: None,
+            memory_limit,
             sandbox,
         })
         .unwrap();
         let shell = toolchain(&store, SHELL);
-        Self { dir, store, pool, shell }
+        Self { _dir: dir, store, pool, shell }
     }
 
     /// A script run by `sh` in `/p`.
