@@ -7,14 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
 use rustix::io::Errno;
 
-use super::root::{Root, STAMP};
+use super::root::{Made, Root};
 use super::{Step, step};
 use crate::reply::{Which, Written};
 use crate::request::{Request, What};
@@ -27,6 +27,9 @@ pub(super) struct Found {
 
 /// No path that a program could name is longer (`PATH_MAX`), and no directory below one is looked at.
 const DEEPEST: usize = 4096;
+
+/// Files are compared in pieces of this size.
+const PIECE: u64 = 64 << 10;
 
 /// Nothing here may block on, or take over, what a program has put in place of a file.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
@@ -42,10 +45,10 @@ pub(super) fn from_root(root: &Root, request: &Request<'_>) -> Step<Vec<Found>> 
     // Whatever links the program has left: resolved as the program saw them, they cannot lead out.
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
     let outputs = declared(request, |path| openat2(&root.mount, path, OPEN, Mode::empty(), inside))?;
+    let planned = request.ops.iter().zip(&root.made).map(|(op, made)| (op.path.as_os_str(), (&op.what, *made)));
     let mut search = Search {
-        root,
         temporary: request.temporary.iter().map(OsString::as_os_str).collect(),
-        planned: request.ops.iter().map(|op| (op.path.as_os_str(), &op.what)).collect(),
+        planned: planned.collect(),
         declared: request
             .outputs
             .iter()
@@ -81,10 +84,12 @@ fn is_regular(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
+/// What was put in, and what it looked like then.
+type Planned<'a> = (&'a What<'a>, Option<Made>);
+
 struct Search<'a> {
-    root: &'a Root,
     temporary: HashSet<&'a OsStr>,
-    planned: HashMap<&'a OsStr, &'a What<'a>>,
+    planned: HashMap<&'a OsStr, Planned<'a>>,
     /// Outputs' paths, relative to the root.
     declared: HashSet<&'a Path>,
     /// Inodes of the outputs that were found, which a link may have led to.
@@ -109,7 +114,7 @@ impl Search<'_> {
             }
             let path = path.join(name);
             let planned = self.planned.get(path.as_os_str()).copied();
-            if temporary && planned.is_none() || matches!(planned, Some(What::Bind { .. })) {
+            if temporary && planned.is_none() || matches!(planned, Some((What::Bind { .. }, _))) {
                 continue;
             }
             match entry.file_type() {
@@ -124,46 +129,51 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn file(&mut self, dir: &OwnedFd, name: &OsStr, path: &Path, planned: Option<&What<'_>>) -> Result<(), Errno> {
+    fn file(&mut self, dir: &OwnedFd, name: &OsStr, path: &Path, planned: Option<Planned<'_>>) -> Result<(), Errno> {
         let stat = rustix::fs::statat(dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
         // A second name of an output (a hard link) is a file of its own.
         if self.declared.contains(path) || self.taken.contains(&stat.st_ino) && stat.st_nlink == 1 {
             return Ok(());
         }
-        if planned.is_some_and(|planned| !self.touched(&stat, planned)) {
+        if planned.is_some_and(|(_, made)| made == Some(Made::from(&stat))) {
             return Ok(());
         }
         let fd = openat(dir, name, OPEN | OFlags::NOFOLLOW, Mode::empty())?;
-        if matches!(planned, Some(What::File { mode, content })
-            if *mode & 0o7777 == stat.st_mode & 0o7777 && same(&fd, content))
-        {
+        if planned.is_some_and(|(what, _)| is_still(what, &stat, &fd)) {
             return Ok(());
         }
         let which = Which::Undeclared(path.as_os_str().to_owned());
         self.found.push(Found { fd, written: Written { which, mode: stat.st_mode & 0o7777 } });
         Ok(())
     }
+}
 
-    /// Whether a file that was put in may have been changed since. Times are those of the kernel's clock tick: a change
-    /// within the tick (some milliseconds) in which the set-up ended still shows, for it moves the modification time.
-    fn touched(&self, stat: &Stat, planned: &What<'_>) -> bool {
-        let changed = (stat.st_ctime, stat.st_ctime_nsec as i64);
-        let size = match planned {
-            What::File { content, .. } => content.len() as i64,
-            _ => stat.st_size,
-        };
-        stat.st_mtime != STAMP
-            || stat.st_mtime_nsec != 0
-            || stat.st_size != size
-            || changed > (self.root.ready.tv_sec, self.root.ready.tv_nsec)
+/// Whether a file whose stamps differ from those that it was put in with has the same permission bits and content all the
+/// same: something was linked to it, say, or it was written anew as it was.
+fn is_still(what: &What<'_>, stat: &Stat, fd: &OwnedFd) -> bool {
+    match what {
+        What::File { mode, content } => *mode & 0o7777 == stat.st_mode & 0o7777 && same(fd, &content[..]),
+        What::Copy { mode, source } => {
+            *mode & 0o7777 == stat.st_mode & 0o7777
+                && rustix::fs::open(source.as_os_str(), OPEN, Mode::empty())
+                    .is_ok_and(|source| same(fd, File::from(source)))
+        }
+        _ => false,
     }
 }
 
-/// Whether the file holds exactly these bytes.
-fn same(fd: impl AsFd, content: &[u8]) -> bool {
-    let Ok(copy) = fd.as_fd().try_clone_to_owned() else { return false };
-    let mut bytes = Vec::with_capacity(content.len() + 1);
-    let read = File::from(copy).take(content.len() as u64 + 1).read_to_end(&mut bytes);
-    // The descriptor goes on to the pool, which reads from an offset of its own.
-    read.is_ok() && bytes == content
+/// Whether the file holds exactly what `wanted` gives. The descriptor goes on to the pool, which reads from the beginning.
+fn same(fd: &OwnedFd, mut wanted: impl Read) -> bool {
+    let Ok(copy) = fd.try_clone() else { return false };
+    let (mut file, mut here, mut there) = (File::from(copy), Vec::new(), Vec::new());
+    loop {
+        here.clear();
+        there.clear();
+        let piece = |from: &mut dyn Read, to: &mut Vec<u8>| from.take(PIECE).read_to_end(to);
+        match (piece(&mut file, &mut here), piece(&mut wanted, &mut there)) {
+            (Ok(0), Ok(0)) => return true,
+            (Ok(_), Ok(_)) if here == there => {}
+            _ => return false,
+        }
+    }
 }

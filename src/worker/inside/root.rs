@@ -4,24 +4,49 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, Timespec, Timestamps, chmodat, fchmod, futimens, mkdirat, openat, symlinkat};
+use rustix::fs::{
+    Mode, OFlags, Stat, Timespec, Timestamps, chmodat, fchmod, fstat, futimens, mkdirat, openat, symlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::{Setup, Step, shown, step};
 use crate::request::{Op, Request, What};
 
 /// The modification time of every file that is put in: 1 January 2000. A program's result must not depend on when it ran, and
 /// a file that the program wrote shows by its own time.
-pub(super) const STAMP: i64 = 946_684_800;
+const STAMP: i64 = 946_684_800;
 
 /// The root of a sandbox.
 pub(super) struct Root {
     /// The mount, which outlives the sandbox's processes for as long as this is open.
     pub mount: OwnedFd,
-    /// When everything was in place.
-    pub ready: Timespec,
+    /// For each step of the request, in the same order: what the regular file that it made looked like afterwards.
+    pub made: Vec<Option<Made>>,
+}
+
+/// What shows whether a file is still as it was put in. The time of change is no less exact than the kernel's clock tick, and
+/// since Linux 6.13 a change after somebody has looked always gets another one ("multigrain timestamps"). So it must be read
+/// from each file: no clock tells what a file's would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Made {
+    inode: u64,
+    size: i64,
+    mode: u32,
+    modified: (i64, u64),
+    changed: (i64, u64),
+}
+
+impl From<&Stat> for Made {
+    fn from(stat: &Stat) -> Self {
+        Self {
+            inode: stat.st_ino,
+            size: stat.st_size,
+            mode: stat.st_mode & 0o7777,
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
 }
 
 impl Root {
@@ -33,20 +58,22 @@ impl Root {
         fsconfig_create(&tmpfs).map_err(step("make a tmpfs"))?;
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
         let mount = fsmount(&tmpfs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(step("mount a tmpfs"))?;
-        for op in &request.ops {
-            put(&mount, op).map_err(|errno| step(format!("put /{} in", shown(&op.path)))(errno))?;
-        }
+        let made = request
+            .ops
+            .iter()
+            .map(|op| put(&mount, op).map_err(|errno| step(format!("put /{} in", shown(&op.path)))(errno)));
+        let made = made.collect::<Step<Vec<_>>>()?;
         for name in ["dev", "proc"] {
             match mkdirat(&mount, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(step(format!("make /{name}"))(errno)),
             }
         }
-        Ok(Self { mount, ready: clock_gettime(ClockId::RealtimeCoarse) })
+        Ok(Self { mount, made })
     }
 }
 
-fn put(root: impl AsFd, op: &Op<'_>) -> Result<(), Errno> {
+fn put(root: impl AsFd, op: &Op<'_>) -> Result<Option<Made>, Errno> {
     let path = op.path.as_os_str();
     match &op.what {
         What::Dir { mode } => {
@@ -62,17 +89,17 @@ fn put(root: impl AsFd, op: &Op<'_>) -> Result<(), Errno> {
         What::File { mode, content } => {
             let mut file = File::from(create(&root, op, *mode)?);
             file.write_all(content).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
-            stamp(&file)?;
+            return stamp(&file).map(Some);
         }
         What::Copy { mode, source } => {
             let mut from =
                 File::from(rustix::fs::open(source.as_os_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
             let mut file = File::from(create(&root, op, *mode)?);
             std::io::copy(&mut from, &mut file).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
-            stamp(&file)?;
+            return stamp(&file).map(Some);
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn create(root: impl AsFd, op: &Op<'_>, mode: u32) -> Result<OwnedFd, Errno> {
@@ -84,7 +111,9 @@ fn create(root: impl AsFd, op: &Op<'_>, mode: u32) -> Result<OwnedFd, Errno> {
     Ok(file)
 }
 
-fn stamp(file: &File) -> Result<(), Errno> {
+/// The last that is done to a file; what it looks like then.
+fn stamp(file: &File) -> Result<Made, Errno> {
     let time = Timespec { tv_sec: STAMP, tv_nsec: 0 };
-    futimens(file, &Timestamps { last_access: time, last_modification: time })
+    futimens(file, &Timestamps { last_access: time, last_modification: time })?;
+    Ok(Made::from(&fstat(file)?))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gg_ir::Input;
+use gg_ir::{Input, Name};
 
 use crate::support::*;
 
@@ -160,4 +160,39 @@ fn hard_links_are_files_of_their_own() {
     let step = bench.script("echo x > o; ln o p; echo y > q; ln q r").output("o", "/p/o");
     let told = step.done().undeclared;
     assert_eq!(told.keys().map(|path| path.to_string()).collect::<Vec<_>>(), ["/p/p", "/p/q", "/p/r"]);
+}
+
+#[test]
+fn inputs_of_every_size_that_stay_as_they_are_are_not_told() {
+    let bench = Bench::new();
+    // Up to 64 KiB files are written from the request; up to 1 MiB they are copied, unless they have the permission bits of the
+    // store's own (0444); the others are mounted, and cannot be written to.
+    let same = "for f in small*; do ln $f l; rm l; cp $f c; cat c > $f; rm c; done";
+    for script in ["cat small* large* > all; rm all", same] {
+        let mut step = bench.script(script);
+        for (name, size) in
+            [("small0", 0), ("small1", 5), ("small2", 70_000), ("small3", 1_000_000), ("large", 1_100_000)]
+        {
+            for mode in [0o644, 0o755] {
+                step = step.file_mode(format!("/p/{name}-{mode:o}"), "x".repeat(size), mode);
+            }
+            step = step.file_mode(format!("/p/large-{name}"), "x".repeat(size), 0o444);
+        }
+        for _ in 0..3 {
+            assert_eq!(step.done().undeclared, BTreeMap::new(), "{script}");
+        }
+    }
+}
+
+#[test]
+fn an_input_that_changes_is_told_at_every_size() {
+    let bench = Bench::new();
+    // The same length, and the time of modification put back: as `sed -i` with `touch -r` would.
+    let script = "cp -p f f.before; cat other > f; touch -r f.before f; rm f.before";
+    for size in [5usize, 70_000, 1_000_000] {
+        let step = bench.script(script).file("/p/f", "x".repeat(size)).file("/p/other", "y".repeat(size));
+        let told = step.done().undeclared;
+        let told: Vec<_> = told.iter().map(|(path, made)| (path.to_string(), *made.object.name())).collect();
+        assert_eq!(told, [("/p/f".to_owned(), Name::of_value("y".repeat(size).as_bytes()))], "{size}");
+    }
 }
