@@ -252,8 +252,9 @@ impl Placeholders {
     }
 
     fn withdraw(&self, id: FileId) -> io::Result<()> {
-        for path in self.paths_of(id) {
-            if fs::symlink_metadata(&path).is_ok_and(|info| file_id(&info) == id) {
+        let Some(standing) = locked(&self.standing).files.get(&id).cloned() else { return Ok(()) };
+        for path in standing.paths {
+            if Self::at(&path).as_ref() == Some(&standing.placeholder) {
                 fs::remove_file(&path)?;
             }
         }
@@ -271,7 +272,8 @@ impl Placeholders {
         // first round is found by the second.
         for path in [self.paths_of(id), self.paths_of(id)].concat() {
             let Ok(info) = fs::symlink_metadata(&path) else { continue };
-            if file_id(&info) != id {
+            // The number of an inode is soon used again, and a file can be overwritten: the content decides.
+            if file_id(&info) != id || Self::at(&path).as_ref() != Some(&standing.placeholder) {
                 continue;
             }
             let mut replaced = false;
@@ -286,7 +288,7 @@ impl Placeholders {
                 },
                 |temporary, _| {
                     // Swapped rather than renamed: a placeholder that is moved away in this moment leaves no second file.
-                    replaced = swap(temporary, &path, id)?;
+                    replaced = swap(temporary, &path, &standing.placeholder)?;
                     Ok(())
                 },
             )?;
@@ -298,12 +300,12 @@ impl Placeholders {
     }
 }
 
-/// Puts `temporary` in the place of `path` if that is the file `expected`, and removes what was there; else removes
+/// Puts `temporary` in the place of `path` if that is the placeholder `expected`, and removes what was there; else removes
 /// `temporary`. Returns whether it did.
-fn swap(temporary: &Path, path: &Path, expected: FileId) -> io::Result<bool> {
+fn swap(temporary: &Path, path: &Path, expected: &Placeholder) -> io::Result<bool> {
     match exchange(temporary, path) {
         Ok(()) => {
-            if fs::symlink_metadata(temporary).is_ok_and(|info| file_id(&info) == expected) {
+            if Placeholders::at(temporary).as_ref() == Some(expected) {
                 fs::remove_file(temporary)?;
                 return Ok(true);
             }
