@@ -23,6 +23,16 @@
 //! capabilities (root keeps those over its own files). What was mounted is read-only; small inputs, and those that are
 //! outputs too, are files of the sandbox's own. When the program ends, everything that it left running is killed.
 //!
+//! # What comes back
+//!
+//! The declared outputs, and every other regular file that the program made or changed, also in directories that it made (whoever
+//! puts those files in place makes the directories). Not what is in `/tmp` or `TMPDIR`, unless it is the working directory, the
+//! directory of an output, or holds inputs; not what is in `/dev` and `/proc`, nor what was mounted, which no program can
+//! change. A file whose permission bits and content are what they were has not changed, whatever else was done to it.
+//!
+//! Of what a program does besides, nothing comes back: empty directories, symbolic links, pipes and sockets that it made,
+//! inputs that it removed, times. No known tool depends on that; one that does must be run outside.
+//!
 //! The sandbox's own files are in memory, at most three quarters of it for each sandbox; an output goes from there into the
 //! store in pieces, so it is never in memory twice.
 //!

@@ -135,8 +135,8 @@ impl<'a> Layers<'a> {
         Ok(joined(&place))
     }
 
-    /// A file that the program writes, whether it is there before or not.
-    pub fn output(&mut self, path: &AbsPath) -> Result<()> {
+    /// A file that the program writes, whether it is there before or not; its directory's path from the root.
+    pub fn output(&mut self, path: &AbsPath) -> Result<OsString> {
         let mut place = self.resolve(path)?;
         let Some(name) = place.pop() else { return Err(conflict(path, "the root cannot be an output")) };
         let farm = self.farm;
@@ -145,7 +145,7 @@ impl<'a> Layers<'a> {
         if let Some(Node::File(file)) = directory.entry(&name, farm)? {
             file.output = true;
         }
-        Ok(())
+        Ok(joined(&place))
     }
 
     fn put(&mut self, path: &AbsPath, node: Node) -> Result<()> {

@@ -61,9 +61,12 @@ impl Planner {
         if let Some(path) = function.env.get("TMPDIR".as_ref() as &std::ffi::OsStr).and_then(|t| AbsPath::new(t).ok()) {
             temporary.push(layers.writable(&path, 0o755)?);
         }
-        layers.writable(&function.cwd, 0o755)?;
+        // Where the program writes for good, nothing is temporary, even if it was told to put temporary files there too.
+        let cwd = layers.writable(&function.cwd, 0o755)?;
+        temporary.retain(|place| *place != cwd);
         for output in job.description.outputs.values() {
-            layers.output(&output.path)?;
+            let place = layers.output(&output.path)?;
+            temporary.retain(|temporary| *temporary != place);
         }
         let mut request = bare_request(job, memory_limit);
         request.temporary = temporary;

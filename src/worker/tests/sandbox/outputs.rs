@@ -81,6 +81,30 @@ fn a_project_below_tmp_is_a_project() {
 }
 
 #[test]
+fn where_the_program_works_nothing_is_temporary() {
+    let bench = Bench::new();
+    let told = |step: Step<'_>| step.done().undeclared.keys().map(ToString::to_string).collect::<Vec<_>>();
+    let script = "echo a > a; mkdir d; echo b > d/b; echo c > /tmp/c";
+    assert_eq!(told(bench.script(script).env("TMPDIR", "/p")), ["/p/a", "/p/d/b"]);
+    assert_eq!(told(bench.script("echo a > a; mkdir d; echo b > d/b").cwd("/tmp")), ["/tmp/a", "/tmp/d/b"]);
+    let step = bench.script("echo o > /tmp/o; echo p > /tmp/p").output("o", "/tmp/o");
+    assert_eq!(told(step), ["/tmp/p"]);
+    // One that holds inputs: what lies beside them.
+    let step = bench.script("echo p > /tmp/work/p; echo q > /tmp/q").file("/tmp/work/in", "");
+    assert_eq!(told(step), ["/tmp/work/p"]);
+}
+
+#[test]
+fn nothing_of_the_system_comes_back() {
+    let bench = Bench::new();
+    let script = "echo x > /dev/null; ls /proc /dev > /tmp/l; cat /bin/sh > /dev/null; ls -lR / > /tmp/m 2>&1; \
+        for f in /bin/sh /usr/bin/cat /dev/new /proc/new; do { echo x >> $f; } 2>/dev/null && echo wrote $f >&2; done; :";
+    let reduction = bench.script(script).done();
+    assert_eq!(String::from_utf8_lossy(&reduction.stderr), "");
+    assert_eq!(reduction.undeclared, BTreeMap::new());
+}
+
+#[test]
 fn links_do_not_lead_out() {
     let bench = Bench::new();
     // The host has all of these; inside they lead nowhere, or to something of the sandbox's own.
