@@ -12,6 +12,7 @@ use gg_worker::{Pool, PoolConfig, SandboxKind};
 
 use crate::console::Console;
 use crate::history;
+use crate::session::Rescue;
 use crate::settings::Settings;
 
 /// How long a step may run: a program that hangs must not hang the build for ever, and the link of a very large one with
@@ -37,6 +38,7 @@ impl Forces {
         settings: &Settings,
         observer: Arc<dyn Observer>,
         keep_going: bool,
+        rescue: &Arc<Rescue>,
         console: &Console,
     ) -> Result<Self> {
         let pool = Pool::start(PoolConfig {
@@ -59,6 +61,7 @@ impl Forces {
         let options = LocalOptions { jobs: settings.jobs, timeout: LIMIT, terminal: console.is_terminal() };
         let history = settings.directory.join("history");
         let engine = Arc::new(LocalEngine::new(Arc::new(pool), options).context("cannot start the local engine")?);
+        let (widening, resupplying) = (Arc::clone(rescue), Arc::clone(rescue));
         let coordinator = Coordinator::start(Config {
             store,
             engines: vec![engine],
@@ -67,8 +70,8 @@ impl Forces {
             history: history::load(&history),
             observer,
             keep_going,
-            on_failure: None,
-            resupply: None,
+            on_failure: Some(Arc::new(move |name, _| widening.widen(name))),
+            resupply: Some(Arc::new(move |name| resupplying.resupply(name))),
         })
         .context("cannot start the coordinator")?;
         Ok(Self { coordinator: Arc::new(coordinator), sandbox, history })

@@ -16,7 +16,7 @@ use gg_watch::Watch;
 use crate::console::Console;
 use crate::engine::Forces;
 use crate::report::Report;
-use crate::session::{Deliveries, Journal, Options, Parts, Placeholders, Session, SessionGuard, recover};
+use crate::session::{Deliveries, Journal, Options, Parts, Placeholders, Rescue, Session, SessionGuard, recover};
 use crate::settings::Settings;
 use crate::{signals, stand_ins};
 
@@ -60,7 +60,10 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         .with_context(|| format!("cannot set up a session in {}", sessions.display()))?;
     let placeholders = Arc::new(Placeholders::new(journal));
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
-    let forces = Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, build.keep_going, &console)?;
+    let rescue = Arc::new(Rescue::default());
+    let forces =
+        Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, build.keep_going, &rescue, &console)?;
+    deliveries.bind(&forces.coordinator);
     recover(&sessions, &root, &placeholders, &deliveries, &forces.coordinator, &console);
 
     let eager_reason = match (settings.lazy, gg_watch::supported()) {
@@ -79,6 +82,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     let options = Options { lazy: eager_reason.is_none(), force: build.force, keep_going: build.keep_going };
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     let session = Session::start(parts, options.clone(), &root, &path)?;
+    rescue.bind(&session);
     let guard = Arc::new(SessionGuard::new(Arc::clone(&session)));
 
     let mut command = command(build, session.stand_ins(), &path, &sessions);

@@ -27,7 +27,9 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     let journal = Journal::create(&settings.directory.join("sessions"), &root).context("cannot set up a session")?;
     let placeholders = Arc::new(Placeholders::new(journal));
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
-    let forces = Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, true, &console)?;
+    let forces =
+        Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, true, &Arc::default(), &console)?;
+    deliveries.bind(&forces.coordinator);
     let paths = if files.is_empty() { pending::load(&settings.directory, &root) } else { files.to_vec() };
 
     let coordinator = Arc::clone(&forces.coordinator);
@@ -82,7 +84,9 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     }
     forces.coordinator.wait_all();
     forces.end();
-    pending::store(&settings.directory, &root, &placeholders.remaining())?;
+    let mut still = pending::load(&settings.directory, &root);
+    still.retain(|path| Placeholders::at(path).is_some());
+    pending::store(&settings.directory, &root, &still)?;
     let directory = placeholders.journal().directory().to_path_buf();
     drop(std::fs::remove_dir_all(directory));
     Ok(if failed > 0 { STEP_FAILED } else { 0 })

@@ -16,6 +16,7 @@ use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
 use super::deliver::{CommandLine, Delivery};
+use super::rescue::Planned;
 use super::seal::{SealError, SealedStep};
 use super::wire::{self, Answer, Message};
 use crate::console::write_plainly;
@@ -138,6 +139,8 @@ impl Session {
             write_to(message.fds[2].as_ref(), b"gg: not started, since an earlier step has failed\n");
             return wire::answer(socket, &Answer::Exit(1));
         }
+        let planned = || Planned { call: call.clone(), step: step.clone(), umask: message.umask };
+        self.deliveries.planned().keep(name, planned, step.kind);
         let thunk = Arc::new(thunk);
         let request = Request {
             name,
@@ -170,7 +173,7 @@ impl Session {
         outputs: &BTreeMap<Tag, PathBuf>,
     ) -> io::Result<()> {
         let status = match self.coordinator.wait(name) {
-            Ok(reduction) => match self.deliveries.place(&reduction, outputs) {
+            Ok(reduction) => match self.deliveries.place(name, &reduction, outputs) {
                 Ok(()) => {
                     write_to(message.fds[1].as_ref(), &reduction.stdout);
                     write_to(message.fds[2].as_ref(), &reduction.stderr);

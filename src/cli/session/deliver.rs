@@ -6,13 +6,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use gg_force::{Cause, Finished, Observer, Outcome, Served, ThunkFailure};
+use gg_force::{Cause, Coordinator, Finished, Observer, Outcome, Served, ThunkFailure};
 use gg_ir::{Made, Name, Reduction, Reference, Tag};
-use gg_store::Store;
+use gg_store::{Store, StoreError};
 
 use super::placeholders::Placeholders;
+use super::rescue::Steps;
 use crate::console::Console;
 use crate::report::{HereEntry, StepEntry};
 
@@ -59,12 +60,18 @@ enum Standing {
     Ended(Outcome),
 }
 
+/// How often lost outputs of one thunk are made again before the file system's own word is taken.
+const MAX_RENEWALS: usize = 3;
+
 /// Delivers; the coordinator's observer.
 pub struct Deliveries {
     store: Arc<Store>,
     placeholders: Arc<Placeholders>,
     console: Arc<Console>,
+    /// Makes again what was lost; bound once both exist.
+    coordinator: OnceLock<Weak<Coordinator>>,
     thunks: Mutex<HashMap<Name, Standing>>,
+    planned: Steps,
     steps: Mutex<HashMap<Name, StepEntry>>,
     here: Mutex<Vec<HereEntry>>,
     notices: Mutex<Vec<String>>,
@@ -85,7 +92,9 @@ impl Deliveries {
             store,
             placeholders,
             console,
+            coordinator: OnceLock::new(),
             thunks: Mutex::default(),
+            planned: Steps::default(),
             steps: Mutex::default(),
             here: Mutex::default(),
             notices: Mutex::default(),
@@ -94,6 +103,35 @@ impl Deliveries {
             not_run: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
         }
+    }
+
+    /// Says who makes again what was lost.
+    pub fn bind(&self, coordinator: &Arc<Coordinator>) {
+        // The first one stays.
+        let _ = self.coordinator.set(Arc::downgrade(coordinator));
+    }
+
+    /// The reduction with all its outputs whole in the store: what is missing or damaged is made again.
+    fn whole(&self, thunk: &Name, reduction: &Reduction) -> Result<Option<Arc<Reduction>>, (PathBuf, io::Error)> {
+        let mut renewed: Option<Arc<Reduction>> = None;
+        for _ in 0..MAX_RENEWALS {
+            let now = renewed.as_deref().unwrap_or(reduction);
+            let made = now.outputs.values().chain(now.undeclared.values());
+            let lost = made.into_iter().find_map(|made| match self.store.file(made.object.name()) {
+                Err(StoreError::Corrupt { .. } | StoreError::Missing { .. }) => Some(*made.object.name()),
+                _ => None,
+            });
+            let Some(object) = lost else { return Ok(renewed) };
+            let Some(coordinator) = self.coordinator.get().and_then(Weak::upgrade) else { return Ok(renewed) };
+            match coordinator.redo(thunk, &object) {
+                Ok(again) => renewed = Some(again),
+                Err(failure) => {
+                    let text = format!("it was damaged in gg's store and could not be made again: {}", failure.cause);
+                    return Err((PathBuf::from(object.to_string()), io::Error::other(text)));
+                }
+            }
+        }
+        Ok(renewed)
     }
 
     /// Whether a step that was answered before it had run has failed.
@@ -109,6 +147,11 @@ impl Deliveries {
     /// From now on, steps that end without a result are the interruption's doing and need no words.
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
+    }
+
+    /// The steps that have not ended, as they were planned.
+    pub fn planned(&self) -> &Steps {
+        &self.planned
     }
 
     /// Enters a step into the report.
@@ -144,9 +187,16 @@ impl Deliveries {
     ///
     /// # Errors
     /// The path, and whatever the store or the file system says.
-    pub fn place(&self, reduction: &Reduction, outputs: &BTreeMap<Tag, PathBuf>) -> Result<(), (PathBuf, io::Error)> {
+    pub fn place(
+        &self,
+        thunk: &Name,
+        reduction: &Reduction,
+        outputs: &BTreeMap<Tag, PathBuf>,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        let renewed = self.whole(thunk, reduction)?;
+        let reduction = renewed.as_deref().unwrap_or(reduction);
         self.place_some(reduction, outputs)?;
-        reduction.undeclared.iter().try_for_each(|(path, made)| self.write(path.as_path(), made))
+        self.place_undeclared(reduction)
     }
 
     fn place_some(&self, reduction: &Reduction, outputs: &BTreeMap<Tag, PathBuf>) -> Result<(), (PathBuf, io::Error)> {
@@ -154,11 +204,25 @@ impl Deliveries {
         made.into_iter().try_for_each(|(path, made)| self.write(path, made))
     }
 
+    /// Writes what a tool wrote without the model's knowing: dumps, side files. They belong to the tree as well.
+    fn place_undeclared(&self, reduction: &Reduction) -> Result<(), (PathBuf, io::Error)> {
+        for (path, made) in &reduction.undeclared {
+            let path = path.as_path();
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(|error| (parent.to_path_buf(), error))?;
+            }
+            self.write(path, made)?;
+        }
+        Ok(())
+    }
+
     /// Puts real files in the place of a thunk's placeholders.
     ///
     /// # Errors
     /// The path, and whatever the store or the file system says.
     pub fn fulfil(&self, thunk: &Name, reduction: &Reduction) -> Result<(), (PathBuf, io::Error)> {
+        let renewed = self.whole(thunk, reduction)?;
+        let reduction = renewed.as_deref().unwrap_or(reduction);
         self.placeholders.fulfil(thunk, |placeholder| {
             reduction.outputs.get(&placeholder.tag).cloned().map(|made| move |file: &mut File| self.fill(file, &made))
         })
@@ -185,7 +249,7 @@ impl Deliveries {
                 let placed = self.fulfil(thunk, reduction).and_then(|()| {
                     // What had no placeholder: outputs that may be left out, and what nobody declared.
                     self.place_some(reduction, &delivery.unplaced)?;
-                    reduction.undeclared.iter().try_for_each(|(path, made)| self.write(path.as_path(), made))
+                    self.place_undeclared(reduction)
                 });
                 self.console.output(&reduction.stdout, &reduction.stderr);
                 if let Err((path, error)) = placed {
@@ -247,6 +311,7 @@ fn shorter<'a>(path: &'a Path, cwd: &Path) -> std::path::Display<'a> {
 
 impl Observer for Deliveries {
     fn finished(&self, done: &Finished) {
+        drop(self.planned.take(&done.name));
         if let Some(step) = locked(&self.steps).get_mut(&done.name) {
             (step.served, step.engine) = match (&done.result, &done.served) {
                 (Ok(_), Served::Executed { engine }) => ("executed".into(), Some(engine.to_string())),

@@ -9,6 +9,7 @@
 //! - `placeholders`, `journal`: what stands in the tree meanwhile, and what a crash leaves
 //! - `deliver`: results into the tree and before the person
 //! - `guard`: programs that open placeholders
+//! - `rescue`: what is tried before a failure is believed
 //! - `recover`: what an earlier session that died left
 
 mod answer;
@@ -19,6 +20,7 @@ mod journal;
 mod machine;
 mod placeholders;
 mod recover;
+mod rescue;
 mod seal;
 mod wire;
 
@@ -44,6 +46,7 @@ pub use journal::Journal;
 use machine::{Force, Machine};
 pub use placeholders::Placeholders;
 pub use recover::recover;
+pub use rescue::Rescue;
 use seal::Sealer;
 
 /// Everything that the calls of one build share.

@@ -224,10 +224,11 @@ impl Placeholders {
                 Some(fill) => self.replace(id, &standing, &fill),
                 None => self.withdraw(id),
             };
-            if let Err(error) = done {
-                result = Err((standing.paths.last().cloned().unwrap_or_default(), error));
+            match done {
+                Ok(()) => locked(&self.standing).remove(id),
+                // It goes on standing, so that nobody reads it for what it is not.
+                Err(error) => result = Err((standing.paths.last().cloned().unwrap_or_default(), error)),
             }
-            locked(&self.standing).remove(id);
         }
         result
     }

@@ -67,6 +67,8 @@ pub struct Sealer {
     root: PathBuf,
     /// By tool and by what it needs, which depends on the environment.
     toolchains: Mutex<HashMap<PathBuf, Vec<Variant>>>,
+    /// Where each content was last seen.
+    seen: Mutex<HashMap<Name, PathBuf>>,
 }
 
 /// A sealed step.
@@ -81,7 +83,7 @@ pub struct SealedStep {
 impl Sealer {
     /// A sealer for a build in `root`.
     pub fn new(store: Arc<Store>, root: PathBuf) -> Self {
-        Self { store, root, toolchains: Mutex::default() }
+        Self { store, root, toolchains: Mutex::default(), seen: Mutex::default() }
     }
 
     /// Seals `step`, planned for `call`.
@@ -222,15 +224,25 @@ impl Sealer {
         {
             return Ok((placeholder.reference(), info.mode() & 0o7777));
         }
-        let (name, mode) = if self.is_system(path) {
+        let (name, mode) = self.take_in(path)?;
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert_with(|| path.to_path_buf());
+        Ok((Reference::Value(name), mode & 0o7777))
+    }
+
+    fn take_in(&self, path: &Path) -> Result<(Name, u32), StoreError> {
+        if self.is_system(path) {
             let (name, stamp) = self.store.hash(path)?;
             self.store.note_origin(&name, path, &stamp)?;
-            (name, stamp.mode)
-        } else {
-            let (name, stamp) = self.store.import(path)?;
-            (name, stamp.mode)
-        };
-        Ok((Reference::Value(name), mode & 0o7777))
+            return Ok((name, stamp.mode));
+        }
+        let (name, stamp) = self.store.import(path)?;
+        Ok((name, stamp.mode))
+    }
+
+    /// Takes a content that was lost or damaged in the store from where it was seen, if it is still there; says whether.
+    pub fn resupply(&self, name: &Name) -> bool {
+        let path = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        path.is_some_and(|path| self.take_in(&path).is_ok_and(|(found, _)| found == *name))
     }
 
     fn toolchain(&self, tool: &Path, toolchain: &Arc<Toolchain>) -> Result<Arc<Sealed>, SealError> {
