@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gg_ir::{AbsPath, Entry, Function, Input, Name, Output, Placeholder, Reference, Tag, Thunk, Tree};
 use gg_models::{Call, Read, Step, Toolchain};
@@ -69,6 +69,10 @@ pub struct Sealer {
     toolchains: Mutex<HashMap<PathBuf, Vec<Variant>>>,
     /// Where each content was last seen.
     seen: Mutex<HashMap<Name, PathBuf>>,
+    /// The directories of toolchains, which are no directories anywhere.
+    composed: Mutex<HashMap<Name, Tree>>,
+    /// Directories taken as whole trees.
+    snapshots: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// A sealed step.
@@ -83,7 +87,14 @@ pub struct SealedStep {
 impl Sealer {
     /// A sealer for a build in `root`.
     pub fn new(store: Arc<Store>, root: PathBuf) -> Self {
-        Self { store, root, toolchains: Mutex::default(), seen: Mutex::default() }
+        Self {
+            store,
+            root,
+            toolchains: Mutex::default(),
+            seen: Mutex::default(),
+            composed: Mutex::default(),
+            snapshots: Mutex::default(),
+        }
     }
 
     /// Seals `step`, planned for `call`.
@@ -163,7 +174,7 @@ impl Sealer {
                     let (object, mode) = self.content(path.as_path())?;
                     Input::File { object, mode }
                 }
-                Node::Tree => Input::Tree(self.store.snapshot(path.as_path())?),
+                Node::Tree => Input::Tree(self.snapshot(path.as_path())?),
                 Node::Symlink(target) => Input::Symlink(target),
                 Node::Directory if tools.directories.contains(&path) => continue,
                 Node::Directory => Input::Directory,
@@ -225,7 +236,7 @@ impl Sealer {
             return Ok((placeholder.reference(), info.mode() & 0o7777));
         }
         let (name, mode) = self.take_in(path)?;
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert_with(|| path.to_path_buf());
+        locked(&self.seen).entry(name).or_insert_with(|| path.to_path_buf());
         Ok((Reference::Value(name), mode & 0o7777))
     }
 
@@ -239,14 +250,29 @@ impl Sealer {
         Ok((name, stamp.mode))
     }
 
-    /// Takes a content that was lost or damaged in the store from where it was seen, if it is still there; says whether.
+    /// Takes an object that was lost or damaged in the store from where it was seen, if it is still there; says whether.
     pub fn resupply(&self, name: &Name) -> bool {
-        let path = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        path.is_some_and(|path| self.take_in(&path).is_ok_and(|(found, _)| found == *name))
+        let path = locked(&self.seen).get(name).cloned();
+        if path.is_some_and(|path| self.take_in(&path).is_ok_and(|(found, _)| found == *name)) {
+            return true;
+        }
+        let composed = locked(&self.composed).get(name).cloned();
+        if composed.is_some_and(|tree| self.store.put_tree(&tree).is_ok()) {
+            return true;
+        }
+        // Something inside a whole directory. This store remembers having seen to that; one newly opened does not.
+        let Ok(fresh) = Store::open(self.store.dir()) else { return false };
+        let directories = locked(&self.snapshots).clone();
+        directories.iter().any(|directory| fresh.snapshot(directory).is_ok() && fresh.contains(name))
+    }
+
+    fn snapshot(&self, directory: &Path) -> Result<Name, StoreError> {
+        locked(&self.snapshots).insert(directory.to_path_buf());
+        self.store.snapshot(directory)
     }
 
     fn toolchain(&self, tool: &Path, toolchain: &Arc<Toolchain>) -> Result<Arc<Sealed>, SealError> {
-        let mut known = self.toolchains.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.toolchains);
         let variants = known.entry(tool.to_path_buf()).or_default();
         if let Some((_, sealed)) = variants.iter().find(|(captured, _)| Arc::ptr_eq(captured, toolchain)) {
             return Ok(Arc::clone(sealed));
@@ -293,14 +319,16 @@ impl Sealer {
                         return Err(SealError::Path { path: path.as_path().into(), what });
                     }
                 },
-                Node::Tree if is_leaf => Entry::Tree(self.store.snapshot(path.as_path())?),
+                Node::Tree if is_leaf => Entry::Tree(self.snapshot(path.as_path())?),
                 Node::Symlink(target) if is_leaf => Entry::Symlink(target.clone()),
                 Node::Directory if is_leaf => Entry::Tree(self.store.put_tree(&Tree::new())?),
                 _ => Entry::Tree(self.put_tree(group, depth + 1)?),
             };
             tree.insert(part(path), entry);
         }
-        Ok(self.store.put_tree(&tree)?)
+        let name = self.store.put_tree(&tree)?;
+        locked(&self.composed).insert(name, tree);
+        Ok(name)
     }
 
     /// The environment of the sandbox: what the model lets through, without what cannot matter there, so that the same
@@ -329,6 +357,11 @@ impl Sealer {
         }
         env
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Caches, changed by single calls: whole even if a thread panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> SealError + use<> {
