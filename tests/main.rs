@@ -12,5 +12,6 @@ mod laziness;
 mod real_project;
 mod report;
 mod same_tree;
+mod sandboxes;
 mod store;
 mod unmodelled;

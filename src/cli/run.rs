@@ -68,6 +68,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
 
     let eager_reason = match (settings.lazy, gg_watch::supported()) {
         (false, _) => Some("GG_LAZY=0 asks for it".to_owned()),
+        _ if !forces.isolated => Some("steps are not isolated, so they work on the files of the tree".to_owned()),
         (true, Err(why)) => Some(why.to_string()),
         (true, Ok(())) => None,
     };
