@@ -78,8 +78,9 @@ pub(super) fn spawn(
         errno: AtomicI32::new(0),
         failed: AtomicI32::new(0),
     };
-    let mut stack = vec![0u128; STACK / size_of::<u128>()];
-    let top: *mut c_void = stack.as_mut_ptr_range().end.cast();
+    // Not filled with anything: each page that is touched is a page fault.
+    let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
+    let top: *mut c_void = stack.spare_capacity_mut().as_mut_ptr_range().end.cast();
     // SAFETY: the child runs `child` on a stack of its own, in this process's memory, while this thread is suspended
     // (CLONE_VFORK) until it has called execve or _exit. It only makes system calls and writes to `plan`, which outlives it.
     let pid = persistently(|| unsafe {

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -17,6 +18,9 @@ use crate::request::Request;
 
 /// No more than this is kept of each of standard output and error.
 const CAP: usize = 64 << 20;
+
+/// Read at once, at least.
+const PIECE: usize = 16 * 1024;
 
 /// What stands in place of the rest.
 const CUT: &[u8] = b"\n[gg: the rest of this output, beyond 64 MiB, was not kept]\n";
@@ -89,14 +93,17 @@ impl Capture {
     }
 
     /// Reads once.
-    fn read(&mut self, buffer: &mut [u8]) {
+    fn read(&mut self) {
         let Some(fd) = &self.fd else { return };
-        match rustix::io::read(fd, &mut *buffer) {
+        let before = self.held.len();
+        // Room that stays untouched costs nothing.
+        self.held.reserve(PIECE);
+        match rustix::io::read(fd, spare_capacity(&mut self.held)) {
             // A pseudo-terminal whose other end is closed says EIO.
             Ok(0) | Err(Errno::IO) => self.fd = None,
             Ok(got) => {
                 let kept = got.min(self.room);
-                self.held.extend_from_slice(&buffer[..kept]);
+                self.held.truncate(before + kept);
                 // The notice comes once: afterwards there is no room, and nothing more to say.
                 if kept < got && !self.cut {
                     self.held.extend_from_slice(CUT);
@@ -122,11 +129,12 @@ pub(super) fn watch(
     let Streams { out: (out, out_there), err: (err, err_there) } = streams;
     drop((out_there, err_there));
     let mut captures = [Capture::new(running.report, 1 << 16), Capture::new(out, CAP), Capture::new(err, CAP)];
-    let mut buffer = vec![0; 64 * 1024];
     // Why it was killed, if it was, and until when output is awaited once the first process is gone.
     let (mut killed, mut gone, mut patience) = (None, false, None::<Instant>);
+    // The signal that ended the first process, if one did; known once it was reaped.
+    let mut reaped = None;
     while captures.iter().any(|capture| capture.fd.is_some()) {
-        let until = if killed.is_some() || captures[0].fd.is_none() { patience } else { deadline };
+        let until = if patience.is_some() { patience } else { deadline };
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             if patience.is_some() {
@@ -136,16 +144,21 @@ pub(super) fn watch(
             patience = Some(kill(running.pid, namespaces));
             continue;
         }
-        let ready = wait(&captures, link, left, killed.is_none())?;
+        let ready = wait(&captures, link, left, killed.is_none() && reaped.is_none())?;
         for (capture, ready) in captures.iter_mut().zip(ready) {
             if ready {
-                capture.read(&mut buffer);
+                capture.read();
             }
         }
-        if captures[0].fd.is_none() && patience.is_none() {
+        // It reports and ends, and with it everything that could still write. Waiting for that at once, instead of for each
+        // stream's end, saves going to sleep and waking up again for each.
+        if namespaces && reaped.is_none() && !captures[0].held.is_empty() {
+            reaped = Some(reap(running.pid));
+        }
+        if patience.is_none() && (captures[0].fd.is_none() || reaped.is_some()) {
             patience = Some(Instant::now() + GRACE);
         }
-        if ready[3] && killed.is_none() {
+        if ready[3] && killed.is_none() && reaped.is_none() {
             // The pool sends nothing during a job but a cancellation, and that is an empty frame.
             gone = !link.fill().unwrap_or(false);
             if gone || link.take_frame().is_some() {
@@ -154,7 +167,7 @@ pub(super) fn watch(
             }
         }
     }
-    let signal = reap(running.pid);
+    let signal = reaped.unwrap_or_else(|| reap(running.pid));
     if !namespaces {
         kill_strays(None);
     }
