@@ -58,7 +58,10 @@ fn row(label: &str, figure: String, beside: String) {
 
 /// The disk, with contents kept as a session keeps them: a file that has its stamp is not read again.
 #[derive(Default)]
-struct Disk(Mutex<HashMap<PathBuf, (u64, i64, Arc<[u8]>)>>);
+struct Disk(Mutex<HashMap<PathBuf, Kept>>);
+
+/// A file's size, its time of change, and its content.
+type Kept = (u64, i64, Arc<[u8]>);
 
 impl World for Disk {
     fn kind(&self, path: &Path) -> Option<FileKind> {
