@@ -19,6 +19,7 @@ use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -29,6 +30,8 @@ const ANSWER_EXIT: u8 = 0;
 const ANSWER_EXEC: u8 = 1;
 /// As [`ANSWER_EXEC`], and the stand-ins stay on PATH (the tool is a wrapper that looks for compilers itself).
 const ANSWER_EXEC_WRAPPER: u8 = 2;
+/// The session passes over these tools when a call comes out of them.
+const WRAPPED: &[u8] = b"GG_WRAPPED=";
 /// What a shell says of a command that cannot be found.
 const NOT_FOUND: c_int = 127;
 
@@ -128,7 +131,7 @@ impl Call {
 
     /// Asks the session; `None` when there is none, or it goes away before it has answered.
     fn ask(&self) -> Option<Answer> {
-        let mut socket = UnixStream::connect(self.session.join("socket")).ok()?;
+        let mut socket = self.connect().ok()?;
         self.send(&mut socket).ok()?;
         let mut kind = [0];
         socket.read_exact(&mut kind).ok()?;
@@ -143,6 +146,16 @@ impl Call {
             }
             _ => None,
         }
+    }
+
+    /// Connects to the session's socket, whose path may be longer than a socket's address (108 bytes).
+    fn connect(&self) -> std::io::Result<UnixStream> {
+        let path = self.session.join("socket");
+        if path.as_os_str().len() < 108 {
+            return UnixStream::connect(path);
+        }
+        let directory = std::fs::File::open(&self.session)?;
+        UnixStream::connect(format!("/proc/self/fd/{}/socket", directory.as_raw_fd()))
     }
 
     /// Sends the message: its length, protocol, umask, then directory, arguments and environment, each list with its
@@ -196,9 +209,21 @@ impl Call {
     fn path_without_stubs(&self) -> Vec<u8> {
         let stubs = self.session.join("bin");
         let path = self.env.iter().find_map(|text| text.to_bytes().strip_prefix(b"PATH=")).unwrap_or(b"/usr/bin:/bin");
+        // By what it is: PATH may spell it otherwise.
+        let id = |dir: &Path| std::fs::metadata(dir).map(|info| (info.dev(), info.ino())).ok();
+        let own = id(&stubs);
+        let is_own = |dir: &Path| dir == stubs || own.is_some() && id(dir) == own;
         let kept: Vec<&[u8]> =
-            path.split(|&b| b == b':').filter(|dir| Path::new(OsStr::from_bytes(dir)) != stubs).collect();
+            path.split(|&b| b == b':').filter(|dir| !is_own(Path::new(OsStr::from_bytes(dir)))).collect();
         kept.join(&b':')
+    }
+
+    /// The variable that names the wrappers that are running already, with `tool` added.
+    fn wrapped(&self, tool: &CStr) -> CString {
+        let earlier = self.env.iter().find(|text| text.to_bytes().starts_with(WRAPPED));
+        let mut text = earlier.map_or(WRAPPED.to_vec(), |earlier| [earlier.to_bytes(), b":"].concat());
+        text.extend_from_slice(tool.to_bytes());
+        CString::new(text).unwrap_or_default()
     }
 
     /// Finds the real tool as PATH without the stand-ins does.
@@ -224,6 +249,12 @@ impl Call {
             .iter()
             .map(|text| if !wrapper && text.to_bytes().starts_with(b"PATH=") { path.as_ptr() } else { text.as_ptr() })
             .collect();
+        // What the wrapper looks for next is not itself.
+        let mark = self.wrapped(tool);
+        if wrapper {
+            env.retain(|text| !unsafe { CStr::from_ptr(*text) }.to_bytes().starts_with(WRAPPED));
+            env.push(mark.as_ptr());
+        }
         env.push(ptr::null());
         unsafe { execve(tool.as_ptr(), argv.as_ptr(), env.as_ptr()) };
     }

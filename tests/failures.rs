@@ -88,3 +88,57 @@ fn a_store_that_cannot_be_used_does_not_keep_from_building() {
     assert!(ran.stderr.contains("building without gg"), "{}", ran.stderr);
     assert!(project.path("other").exists());
 }
+
+#[test]
+fn a_step_that_failed_as_a_probe_fails_again_as_a_step() {
+    let project = Project::new();
+    project
+        .write("Makefile", "x.o: x.c\n\t$(CC) -c x.c -o x.o >/dev/null 2>&1 || $(CC) -c x.c -o x.o\n")
+        .write("x.c", "int f(void) { return undeclared_thing; }\n");
+    let ran = project.gg_make(&[]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("undeclared_thing"), "{}", ran.stderr);
+    assert!(!project.path("x.o").exists());
+}
+
+#[test]
+fn what_is_changed_in_place_survives_a_failure() {
+    let project = Project::new();
+    project
+        .write("Makefile", "all:\n\tar rcs vendor.a bad.o\nall: bad.o\nbad.o: bad.c\n\t$(CC) -c bad.c\nold.o: old.c\n\t$(CC) -c old.c\n")
+        .write("old.c", "int old;\n")
+        .write("bad.c", "int f(void) { return undeclared_thing; }\n");
+    project.make(&["old.o"]).ok();
+    project.sh("ar rcs vendor.a old.o").ok();
+    let before = project.read("vendor.a");
+    assert_eq!(project.gg_make(&[]).status, 2);
+    assert_eq!(project.read("vendor.a"), before);
+}
+
+#[test]
+fn quiet_probes_have_their_answer_even_when_gg_is_quiet_too() {
+    let project = Project::new();
+    project
+        .write(
+            "Makefile",
+            "all:\n\tif $(CC) -c bad.c -o bad.o >/dev/null 2>&1; then echo yes; else echo no; fi > answer\n",
+        )
+        .write("bad.c", "nonsense\n");
+    let null = || std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
+    let status = project.gg_make_command(&[]).stdout(null()).stderr(null()).status().unwrap();
+    assert_eq!((status.code(), project.read("answer")), (Some(0), b"no\n".to_vec()));
+}
+
+#[test]
+fn a_store_behind_a_link_and_a_very_long_path() {
+    let project = Project::new();
+    broken(&project);
+    let long = "d".repeat(120);
+    project.sh(&format!("mkdir -p ../real/{long} && ln -s real ../link")).ok();
+    let store = project.root().join("../link").join(long);
+    let ran = crate::project::run(project.gg_make_command(&["other"]).env("GG_DIR", &store)).ok();
+    assert!(!ran.stderr.contains("without gg"), "{}", ran.stderr);
+    let report =
+        crate::project::run(project.command(env!("CARGO_BIN_EXE_gg")).args(["report"]).env("GG_DIR", &store)).ok();
+    assert!(report.stdout.contains("compile"), "{}", report.stdout);
+}

@@ -46,3 +46,21 @@ fn configure_probes_have_their_answer_at_once() {
         "MAIN 1\nNONSENSE 0\nM 1\nNOLIB 0\n"
     );
 }
+
+#[test]
+fn a_wrapper_that_finds_its_compiler_on_path() {
+    let project = Project::new();
+    // As ccache does: called as gcc, it looks for the next gcc on PATH that is not itself.
+    project
+        .write(
+            "wrappers/ccache",
+            "#!/bin/sh\nname=$(basename \"$0\")\nself=$(dirname \"$0\")\nIFS=:\nfor d in $PATH; do [ \"$d\" = \"$self\" ] || [ ! -x \"$d/$name\" ] || { unset IFS; exec \"$d/$name\" -DWRAPPED \"$@\"; }; done\n",
+        )
+        .write("Makefile", "a.o: a.c\n\tgcc -c a.c\n")
+        .write("a.c", "#ifdef WRAPPED\nint wrapped;\n#endif\n");
+    project.sh("chmod +x wrappers/ccache && ln -s ccache wrappers/gcc").ok();
+    let path = format!("{}:{}", project.path("wrappers").display(), std::env::var("PATH").unwrap());
+    let ran = crate::project::run(project.gg_make_command(&[]).env("PATH", path)).ok();
+    assert_eq!(project.sh("nm a.o").ok().stdout.split_whitespace().last(), Some("wrapped"), "{}", ran.stderr);
+    assert_eq!(project.executed(), ["a.o"], "{:?}", project.ran_here());
+}

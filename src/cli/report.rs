@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// Where it ran.
+    #[serde(serialize_with = "lossily")]
     pub root: PathBuf,
     /// The command.
     pub command: Vec<String>,
@@ -71,7 +72,13 @@ pub struct HereEntry {
     /// Why.
     pub reason: String,
     /// The directory.
+    #[serde(serialize_with = "lossily")]
     pub directory: PathBuf,
+}
+
+/// JSON is text, paths are bytes: a path that is no text is shown as nearly as can be.
+fn lossily<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl Report {

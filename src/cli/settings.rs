@@ -48,7 +48,7 @@ impl Settings {
             Some(text) => bail!("GG_SANDBOX is {text:?}; auto, namespace or plain is needed"),
         };
         Ok(Self {
-            directory: directory()?,
+            directory: canonical(directory()?),
             tools: tools()?,
             jobs,
             sandbox,
@@ -69,6 +69,13 @@ fn switch(name: &str, default: bool) -> Result<bool> {
         Some("0") => Ok(false),
         Some(text) => bail!("{name} is {text:?}; 1 or 0 is needed"),
     }
+}
+
+/// The one spelling of a directory, which is made if need be: the stub knows itself by it.
+fn canonical(directory: PathBuf) -> PathBuf {
+    // What cannot be made is named by the store, which says what to do.
+    let _ = std::fs::create_dir_all(&directory);
+    std::fs::canonicalize(&directory).unwrap_or(directory)
 }
 
 fn tools() -> Result<Option<PathBuf>> {

@@ -51,9 +51,10 @@ pub fn path_without(path: &OsStr, sessions: &Path) -> OsString {
     OsString::from_vec(kept.join(&b':'))
 }
 
-/// The executable file that `path` leads to under `name`; an empty or relative part of PATH means below `cwd`.
-pub fn find(name: &OsStr, path: &OsStr, cwd: &Path) -> Option<PathBuf> {
+/// The executable file that `path` leads to under `name`, but for those in `passed_over`; an empty or relative part of PATH means below `cwd`.
+pub fn find(name: &OsStr, path: &OsStr, cwd: &Path, passed_over: &[PathBuf]) -> Option<PathBuf> {
     std::env::split_paths(path).map(|directory| cwd.join(directory).join(name)).find(|candidate| {
-        fs::metadata(candidate).is_ok_and(|info| info.is_file() && info.permissions().mode() & 0o111 != 0)
+        !passed_over.contains(candidate)
+            && fs::metadata(candidate).is_ok_and(|info| info.is_file() && info.permissions().mode() & 0o111 != 0)
     })
 }

@@ -1,5 +1,6 @@
 //! `gg force`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -60,18 +61,22 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
             None => bail!("{}: no such file", path.display()),
         }
     }
+    // A thunk may have several files here: what it says is said once.
+    let mut told = BTreeSet::new();
     let mut failed = 0;
     for (path, placeholder) in &wanted {
         let outcome = forces.coordinator.wait(&placeholder.thunk);
         let done = match outcome {
             Ok(reduction) => {
-                console.output(&reduction.stdout, &reduction.stderr);
+                if told.insert(placeholder.thunk) {
+                    console.output(&reduction.stdout, &reduction.stderr);
+                }
                 deliveries
-                    .fulfil(&placeholder.thunk, &reduction)
+                    .complete(&placeholder.thunk, &reduction)
                     .map_err(|(path, error)| format!("cannot write {}: {error}", path.display()))
             }
             Err(failure) => {
-                if let gg_force::Cause::Program(program) = &failure.cause {
+                if let (gg_force::Cause::Program(program), true) = (&failure.cause, told.insert(placeholder.thunk)) {
                     console.output(&program.stdout, &program.stderr);
                 }
                 Err(failure.cause.to_string())

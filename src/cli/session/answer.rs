@@ -5,13 +5,13 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use gg_force::{Cause, Request};
-use gg_ir::{Name, Placeholder, Tag, Thunk};
+use gg_ir::{Input, Name, Placeholder, Reference, Tag, Thunk};
 use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
@@ -25,6 +25,9 @@ use crate::stand_ins;
 
 /// What the shell says of a command that cannot be found.
 const NOT_FOUND: i32 = 127;
+
+/// Names the wrappers that a call came out of.
+const WRAPPED: &str = "GG_WRAPPED";
 
 /// Files that only a probe makes: what matters is whether the step succeeds. Parts of paths, with who makes them.
 const PROBES: [&str; 5] = [
@@ -52,13 +55,17 @@ impl Session {
         let name = Path::new(&message.argv[0]).file_name().unwrap_or(&message.argv[0]);
         let full_path = message.env.get(OsStr::new("PATH")).map_or(OsStr::new("/usr/bin:/bin"), |path| path);
         let path = stand_ins::path_without(full_path, &self.sessions);
-        let Some(tool) = stand_ins::find(name, &path, &message.cwd) else {
+        // A wrapper such as ccache finds its compiler on PATH, and that is not the wrapper again.
+        let wrappers: Vec<PathBuf> =
+            message.env.get(OsStr::new(WRAPPED)).map(|list| std::env::split_paths(list).collect()).unwrap_or_default();
+        let Some(tool) = stand_ins::find(name, &path, &message.cwd, &wrappers) else {
             let text = format!("gg: {}: not found on PATH\n", name.to_string_lossy());
             write_to(message.fds[2].as_ref(), text.as_bytes());
             return wire::answer(socket, &Answer::Exit(NOT_FOUND));
         };
         let mut env = message.env.clone();
         env.insert("PATH".into(), path);
+        env.remove(OsStr::new(WRAPPED));
         let call = Call { tool, argv: message.argv.clone(), cwd: message.cwd.clone(), env };
         match self.models.plan(&call, &self.machine) {
             Plan::Here(reason) => self.here(socket, message, &call, &reason),
@@ -155,11 +162,19 @@ impl Session {
             self.coordinator.add(request);
             return self.awaited(socket, message, step, &name, &outputs);
         }
-        let unplaced = self.place(&name, &thunk, step, &outputs, message.umask)?;
+        let unplaced = match self.place(&name, &thunk, step, &outputs, message.umask) {
+            Ok(unplaced) => unplaced,
+            Err(error) => {
+                self.placeholders.abandon(&name);
+                let reason = Reason::Unsealable(format!("files that cannot be written ({error})"));
+                return self.here(socket, message, call, &reason);
+            }
+        };
+        let restore = changed_in_place(&thunk);
         if self.options.force {
             self.coordinator.add(request);
         }
-        self.deliveries.expect(name, Delivery { outputs, unplaced, command });
+        self.deliveries.expect(name, Delivery { outputs, unplaced, restore, command });
         wire::answer(socket, &Answer::Exit(0))
     }
 
@@ -252,6 +267,15 @@ impl Session {
     }
 }
 
+/// What a tool that changes files in place found there.
+fn changed_in_place(thunk: &Thunk) -> BTreeMap<PathBuf, (Reference, u32)> {
+    let found = thunk.outputs.values().filter_map(|output| match thunk.inputs.get(&output.path)? {
+        Input::File { object, mode } => Some((output.path.as_path().to_path_buf(), (object.clone(), *mode))),
+        _ => None,
+    });
+    found.collect()
+}
+
 fn kind_name(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Compile => "compile",
@@ -283,7 +307,9 @@ fn is_our_own_output(fd: &OwnedFd) -> bool {
         // SAFETY: fstat fills a structure of its own.
         let mut info: libc::stat = unsafe { std::mem::zeroed() };
         let status = unsafe { libc::fstat(fd, &mut info) };
-        (status == 0).then_some((info.st_dev, info.st_ino, info.st_rdev))
+        // The null device says nothing of who is meant: it is where a probe's output goes as well.
+        let is_null = info.st_mode & libc::S_IFMT == libc::S_IFCHR && info.st_rdev == libc::makedev(1, 3);
+        (status == 0 && !is_null).then_some((info.st_dev, info.st_ino, info.st_rdev))
     };
     let theirs = identity(fd.as_raw_fd());
     theirs.is_some() && [1, 2].iter().any(|&own| identity(own) == theirs)
@@ -295,7 +321,10 @@ fn regular_file_behind(fd: &OwnedFd) -> Option<PathBuf> {
     let info = fs::symlink_metadata(&path).ok()?;
     let own = File::from(fd.try_clone().ok()?).metadata().ok()?;
     let same = (info.dev(), info.ino()) == (own.dev(), own.ino());
-    let is_regular = info.is_file() && !info.file_type().is_char_device();
+    // What was there before is not the tool's to lose.
+    // SAFETY: F_GETFL takes any descriptor.
+    let appends = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } & libc::O_APPEND != 0;
+    let is_regular = info.is_file() && info.len() == 0 && !appends;
     (same && is_regular && !is_our_own_output(fd)).then_some(path)
 }
 

@@ -24,6 +24,8 @@ pub struct Delivery {
     pub outputs: BTreeMap<Tag, PathBuf>,
     /// Those of them for which no placeholder stands.
     pub unplaced: BTreeMap<Tag, PathBuf>,
+    /// What a tool that changes files in place found there: a failure leaves that.
+    pub restore: BTreeMap<PathBuf, (Reference, u32)>,
     /// The command, for the person who is shown its failure.
     pub command: Arc<CommandLine>,
 }
@@ -57,7 +59,11 @@ fn quoted(text: &str) -> String {
 #[derive(Debug)]
 enum Standing {
     Awaited(Vec<Delivery>),
-    Ended(Outcome),
+    Ended {
+        outcome: Outcome,
+        /// A person has been told of its failure.
+        told: bool,
+    },
 }
 
 /// How often lost outputs of one thunk are made again before the file system's own word is taken.
@@ -75,6 +81,8 @@ pub struct Deliveries {
     steps: Mutex<HashMap<Name, StepEntry>>,
     here: Mutex<Vec<HereEntry>>,
     notices: Mutex<Vec<String>>,
+    /// One lock for each group of thunks whose files are put into place.
+    turns: [Mutex<()>; 32],
     failed: AtomicBool,
     failures: AtomicU64,
     not_run: AtomicU64,
@@ -98,6 +106,7 @@ impl Deliveries {
             steps: Mutex::default(),
             here: Mutex::default(),
             notices: Mutex::default(),
+            turns: Default::default(),
             failed: AtomicBool::new(false),
             failures: AtomicU64::new(0),
             not_run: AtomicU64::new(0),
@@ -175,10 +184,10 @@ impl Deliveries {
         let mut thunks = locked(&self.thunks);
         match thunks.entry(thunk).or_insert_with(|| Standing::Awaited(Vec::new())) {
             Standing::Awaited(waiting) => waiting.push(delivery),
-            Standing::Ended(outcome) => {
-                let outcome = outcome.clone();
+            Standing::Ended { outcome, told } => {
+                let (outcome, first) = (outcome.clone(), !std::mem::replace(told, true));
                 drop(thunks);
-                self.deliver(&thunk, &delivery, &outcome, false);
+                self.deliver(&thunk, &delivery, &outcome, first);
             }
         }
     }
@@ -200,7 +209,12 @@ impl Deliveries {
     }
 
     fn place_some(&self, reduction: &Reduction, outputs: &BTreeMap<Tag, PathBuf>) -> Result<(), (PathBuf, io::Error)> {
-        let made = outputs.iter().filter_map(|(tag, path)| Some((path, reduction.outputs.get(tag)?)));
+        // A directory that is gone was removed by the build, and with it whatever was to be in it.
+        let stands = |path: &Path| path.parent().is_none_or(Path::is_dir);
+        let made = outputs
+            .iter()
+            .filter(|(_, path)| stands(path))
+            .filter_map(|(tag, path)| Some((path, reduction.outputs.get(tag)?)));
         made.into_iter().try_for_each(|(path, made)| self.write(path, made))
     }
 
@@ -223,9 +237,31 @@ impl Deliveries {
     pub fn fulfil(&self, thunk: &Name, reduction: &Reduction) -> Result<(), (PathBuf, io::Error)> {
         let renewed = self.whole(thunk, reduction)?;
         let reduction = renewed.as_deref().unwrap_or(reduction);
+        // One at a time: a reader who has the real file must not see it swapped for its twin.
+        let turn = &self.turns[usize::from(thunk.digest()[0]) % self.turns.len()];
+        let _turn = locked(turn);
         self.placeholders.fulfil(thunk, |placeholder| {
             reduction.outputs.get(&placeholder.tag).cloned().map(|made| move |file: &mut File| self.fill(file, &made))
         })
+    }
+
+    /// All that a thunk of another session left to be done: placeholders, and what has none.
+    ///
+    /// # Errors
+    /// The path, and whatever the store or the file system says.
+    pub fn complete(&self, thunk: &Name, reduction: &Reduction) -> Result<(), (PathBuf, io::Error)> {
+        self.fulfil(thunk, reduction)?;
+        if let Ok(description) = self.store.read_thunk(thunk) {
+            let optional = description.outputs.iter().filter(|(_, output)| output.optional);
+            let paths = optional.map(|(tag, output)| (tag.clone(), output.path.as_path().to_path_buf())).collect();
+            self.place_some(reduction, &paths)?;
+        }
+        self.place_undeclared(reduction)
+    }
+
+    /// Whether this session has planned the thunk.
+    pub fn knows(&self, thunk: &Name) -> bool {
+        locked(&self.steps).contains_key(thunk)
     }
 
     fn write(&self, path: &Path, made: &Made) -> Result<(), (PathBuf, io::Error)> {
@@ -258,8 +294,30 @@ impl Deliveries {
             }
             Err(failure) => {
                 self.placeholders.abandon(thunk);
+                self.restore(delivery);
                 if first {
                     self.show_failure(delivery, failure);
+                }
+            }
+        }
+    }
+
+    /// Puts back what a failed step was to change in place.
+    fn restore(&self, delivery: &Delivery) {
+        for (path, (object, mode)) in &delivery.restore {
+            let value = match object {
+                Reference::Value(name) => Some(*name),
+                Reference::Output(thunk, tag) => match locked(&self.thunks).get(thunk) {
+                    Some(Standing::Ended { outcome: Ok(reduction), .. }) => {
+                        reduction.outputs.get(tag).map(|made| *made.object.name())
+                    }
+                    _ => None,
+                },
+            };
+            if let (Some(name), false) = (value, path.exists()) {
+                let made = Made { object: Reference::Value(name), mode: *mode };
+                if let Err((path, error)) = self.write(path, &made) {
+                    self.console.notice(&format!("cannot put {} back as it was: {error}", path.display()));
                 }
             }
         }
@@ -325,8 +383,17 @@ impl Observer for Deliveries {
                 step.output_bytes = made.map(|made| made.object.name().length()).sum();
             }
         }
-        let previous = locked(&self.thunks).insert(done.name, Standing::Ended(done.result.clone()));
-        if let Some(Standing::Awaited(waiting)) = previous {
+        let waiting = {
+            let mut thunks = locked(&self.thunks);
+            let standing = thunks.entry(done.name).or_insert_with(|| Standing::Awaited(Vec::new()));
+            let (waiting, told) = match standing {
+                Standing::Awaited(waiting) => (std::mem::take(waiting), false),
+                Standing::Ended { told, .. } => (Vec::new(), *told),
+            };
+            *standing = Standing::Ended { outcome: done.result.clone(), told: told || !waiting.is_empty() };
+            waiting
+        };
+        {
             for (at, delivery) in waiting.iter().enumerate() {
                 self.deliver(&done.name, delivery, &done.result, at == 0);
             }

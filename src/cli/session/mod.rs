@@ -27,13 +27,14 @@ mod wire;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use anyhow::{Context, Result};
-use gg_force::Coordinator;
+use gg_force::{Coordinator, Request};
 use gg_ir::Placeholder;
 use gg_models::Models;
 use gg_store::Store;
@@ -170,6 +171,10 @@ impl Session {
     /// `EIO` when the step that makes it failed, or its content cannot be written.
     pub fn force(&self, path: &Path, placeholder: &Placeholder) -> io::Result<()> {
         let failed = || io::Error::from_raw_os_error(libc::EIO);
+        if !self.deliveries.knows(&placeholder.thunk) {
+            // Somebody else's: its failure is no reason to stop this build.
+            self.coordinator.add(foreign(placeholder, path));
+        }
         let reduction = self.coordinator.wait(&placeholder.thunk).map_err(|_| failed())?;
         // One that this session did not place: an earlier one's.
         self.placeholders.adopt(path);
@@ -185,9 +190,27 @@ impl Session {
     }
 }
 
+/// The request for a thunk that an earlier session left: it blames nobody here.
+pub fn foreign(placeholder: &Placeholder, path: &Path) -> Request {
+    Request {
+        name: placeholder.thunk,
+        thunk: None,
+        kind: "other".into(),
+        label: path.display().to_string(),
+        volatile: false,
+        eager: true,
+    }
+}
+
 /// Listens on a path that may be longer than a socket's address can hold (108 bytes).
 fn listen(path: &Path) -> io::Result<UnixListener> {
-    let listener = UnixListener::bind(path)?;
+    let listener = match (path.as_os_str().len() < 108, path.parent()) {
+        (false, Some(directory)) => {
+            let directory = std::fs::File::open(directory)?;
+            UnixListener::bind(format!("/proc/self/fd/{}/socket", directory.as_raw_fd()))?
+        }
+        _ => UnixListener::bind(path)?,
+    };
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(listener)
 }

@@ -54,7 +54,7 @@ struct Sealed {
 type Variant = (Arc<Toolchain>, Arc<Sealed>);
 
 /// Where files belong to the system: their content stays where it is, and only its name is kept.
-const SYSTEM: [&str; 8] = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc", "/opt"];
+const SYSTEM: [&str; 7] = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc"];
 
 /// What local time depends on.
 const LOCALTIME: &str = "/etc/localtime";
@@ -222,7 +222,8 @@ impl Sealer {
 
     fn is_system(&self, path: &Path) -> bool {
         !path.starts_with(&self.root)
-            && !path.starts_with("/usr/src")
+            // Where people install what they build: it may change while a build runs.
+            && !["/usr/src", "/usr/local", "/opt"].iter().any(|own| path.starts_with(own))
             && SYSTEM.iter().any(|prefix| path.starts_with(prefix))
     }
 
@@ -336,7 +337,9 @@ impl Sealer {
     fn environment(&self, call: &Call, step: &Step, keep_pwd: bool, tools: &Sealed) -> BTreeMap<OsString, OsString> {
         let mut env = step.env.clone();
         // Temporary files live and die in the sandbox.
-        env.remove(OsStr::new("TMPDIR"));
+        for temporary in ["TMPDIR", "TMP", "TEMP"] {
+            env.remove(OsStr::new(temporary));
+        }
         if !keep_pwd {
             env.remove(OsStr::new("PWD"));
         }
