@@ -29,6 +29,10 @@ type ToolchainKey = (PathBuf, Environment);
 const TOOLCHAIN_VARIABLES: &[&str] =
     &["PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LC_CTYPE"];
 
+/// What GCC's drivers set for the programs that they start (GCC internals, "Collect2"). An assembler or linker with it
+/// belongs to a compiler that runs here: it works on that one's temporary files, which go when it returns.
+const WITHIN_COMPILER: &str = "COLLECT_GCC";
+
 /// Which model a tool belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Model {
@@ -59,6 +63,9 @@ impl Models {
 
     /// What is to become of a call.
     pub fn plan(&self, call: &Call, world: &dyn World) -> Plan {
+        if call.var(WITHIN_COMPILER).is_some() {
+            return Plan::Here(Reason::PartOfCompiler);
+        }
         match call.tool.file_name().and_then(Model::of) {
             Some(Model::Driver) => self.driver.plan(call, &self.scanner, &self.binutils.linker, world),
             Some(Model::Binutils) => self.binutils.plan(call, world).unwrap_or(Plan::Here(Reason::NoModel)),
@@ -116,5 +123,20 @@ mod tests {
         for name in ["make", "sh", "clang-format", "python3", "install", "gccgo"] {
             assert!(!Models::is_tool_name(OsStr::new(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_compiler_starts_is_left_to_it() {
+        let world = crate::MemoryWorld::new();
+        let models = Models::new(None, &world).unwrap();
+        let mut call = Call {
+            tool: "/usr/bin/as".into(),
+            argv: ["as", "-o", "a.o", "/tmp/cc1.s"].map(Into::into).to_vec(),
+            cwd: "/p".into(),
+            env: Environment::new(),
+        };
+        assert_ne!(models.plan(&call, &world), Plan::Here(Reason::PartOfCompiler));
+        call.env.insert("COLLECT_GCC".into(), "/usr/bin/cc".into());
+        assert_eq!(models.plan(&call, &world), Plan::Here(Reason::PartOfCompiler));
     }
 }

@@ -123,6 +123,9 @@ pub enum Reason {
     /// The tool is a script or wrapper around another tool.
     #[error("is a wrapper script")]
     Wrapper,
+    /// The tool was started by a compiler that runs here itself.
+    #[error("is part of a compiler that runs here")]
+    PartOfCompiler,
     /// There is no model for this tool.
     #[error("no model for this tool")]
     NoModel,

@@ -64,3 +64,21 @@ fn a_wrapper_that_finds_its_compiler_on_path() {
     assert_eq!(project.sh("nm a.o").ok().stdout.split_whitespace().last(), Some("wrapped"), "{}", ran.stderr);
     assert_eq!(project.executed(), ["a.o"], "{:?}", project.ran_here());
 }
+
+#[test]
+fn a_compiler_past_the_stand_ins_keeps_its_own_tools() {
+    let project = Project::new();
+    project
+        .write(
+            "Makefile",
+            "CC = /usr/bin/gcc\nall: app libb.so\napp: a.o\n\t$(CC) a.o -o $@\nlibb.so: b.o\n\t$(CC) -shared b.o -o $@\n\
+             %.o: %.c\n\t$(CC) -fPIC -c $< -o $@\n",
+        )
+        .write("a.c", "int main(void) { return 0; }\n")
+        .write("b.c", "int b;\n");
+    project.same_as_make(&["-j2"]);
+    // Nothing of a compiler's temporary files becomes a step.
+    assert_eq!(project.served().len(), 0, "{:?}", project.served());
+    let here = project.ran_here();
+    assert!(here.iter().all(|line| line.ends_with("is part of a compiler that runs here")), "{here:?}");
+}
