@@ -21,6 +21,9 @@ use crate::settings::Settings;
 /// link-time optimisation takes hours.
 const LIMIT: Duration = Duration::from_secs(6 * 3600);
 
+/// This very program, even if its file has been replaced meanwhile.
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// Who forces.
 pub struct Forces {
     /// The coordinator.
@@ -127,7 +130,7 @@ fn in_place(store: Arc<Store>) -> Box<Materialise> {
     })
 }
 
-/// How a worker process is started: this very program, even if its file has been replaced meanwhile.
+/// How a worker process is started.
 fn worker_command() -> Vec<OsString> {
-    vec!["/proc/self/exe".into(), crate::WORKER.into()]
+    vec![OWN_PROGRAM.into(), crate::WORKER.into()]
 }

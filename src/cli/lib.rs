@@ -31,12 +31,23 @@ use std::process::ExitCode;
 /// The only argument of a worker process.
 const WORKER: &str = "__worker";
 
-/// Both programs can be a worker process; then this does not return. What `engine` starts has its socket as standard
-/// input, which tells it from somebody's make target of that name.
-pub fn become_worker_if_asked() {
+/// The first argument of a keeper process; the number of its socket and the build's command follow.
+const KEEPER: &str = "__keeper";
+
+/// Both programs can be a worker process or a keeper; then this does not return. What gg starts has a socket where it is
+/// said to be, which tells it from somebody's make target of that name.
+pub fn become_helper_if_asked() {
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|word| word == WORKER) && args.next().is_none() && is_socket(gg_worker::SOCKET_FD) {
-        gg_worker::worker_main(gg_worker::SOCKET_FD);
+    match args.next() {
+        Some(word) if word == WORKER && args.next().is_none() && is_socket(gg_worker::SOCKET_FD) => {
+            gg_worker::worker_main(gg_worker::SOCKET_FD);
+        }
+        Some(word) if word == KEEPER => {
+            let socket = args.next().and_then(|number| number.to_str()?.parse().ok()).filter(|fd| is_socket(*fd));
+            let Some(socket) = socket else { return };
+            gg_watch::keeper_main(socket, args.collect(), |head| gg_ir::Placeholder::parse(head).is_some());
+        }
+        _ => {}
     }
 }
 

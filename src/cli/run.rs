@@ -2,21 +2,25 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use gg_force::Coordinator;
 use gg_store::Store;
-use gg_watch::Watch;
+use gg_watch::{Guard, Kept};
 
 use crate::console::Console;
-use crate::engine::Forces;
+use crate::engine::{Forces, OWN_PROGRAM};
 use crate::report::Report;
-use crate::session::{Deliveries, Journal, Options, Parts, Placeholders, Rescue, Session, SessionGuard, recover};
+use crate::session::{
+    Deliveries, Heir, Journal, Options, Parts, Placeholders, Repair, Rescue, Session, SessionGuard, recover,
+};
 use crate::settings::Settings;
 use crate::{signals, stand_ins};
 
@@ -64,7 +68,29 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     let forces =
         Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, build.keep_going, &rescue, &console)?;
     deliveries.bind(&forces.coordinator);
-    recover(&sessions, &root, &placeholders, &deliveries, &forces.coordinator, &console);
+    let interruption = Arc::new(Interruption::default());
+    interruption.ends(&forces.coordinator);
+    watch_signals(stop, &interruption, &deliveries);
+    let repair = || {
+        let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
+        let rescue = Arc::new(Rescue::default());
+        let observer = Arc::clone(&deliveries) as _;
+        let forces = Forces::start(Arc::clone(&store), settings, observer, true, &rescue, &console)?;
+        deliveries.bind(&forces.coordinator);
+        interruption.ends(&forces.coordinator);
+        Ok(Repair { coordinator: forces.coordinator, deliveries, store: Arc::clone(&store) })
+    };
+    let heir = Heir {
+        roots: &roots(&root, build),
+        notice: &|text| console.notice(text),
+        interrupted: &|| interruption.signal() != 0,
+    };
+    if !recover(&sessions, &heir, &placeholders, repair)? {
+        console.end();
+        let directory = placeholders.journal().directory().to_path_buf();
+        let _ = std::fs::remove_dir_all(directory);
+        signals::die_of(interruption.signal());
+    }
 
     let eager_reason = match (settings.lazy, gg_watch::supported()) {
         (false, _) => Some("GG_LAZY=0 asks for it".to_owned()),
@@ -86,31 +112,32 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     rescue.bind(&session);
     let guard = Arc::new(SessionGuard::new(Arc::clone(&session)));
 
-    let mut command = command(build, session.stand_ins(), &path, &sessions);
-    let (mut child, watch) = match spawn(&mut command, options.lazy.then(|| Arc::clone(&guard))) {
-        Ok(started) => started,
+    let started = Kept::spawn(
+        keeper(session.stand_ins(), &path, &sessions),
+        &build.command,
+        options.lazy.then(|| Arc::clone(&guard) as Arc<dyn Guard>),
+        placeholders.journal().lock(),
+    );
+    let mut kept = match started {
+        Ok(kept) => kept,
         Err(error) => {
             console.end();
             session.close();
             placeholders_of(placeholders, session, guard);
-            let program = build.command[0].to_string_lossy();
-            eprintln!("gg: cannot start {program}: {error}; is it installed and on PATH?");
+            eprintln!("gg: {error}; is it installed and on PATH?");
             return Ok(NOT_FOUND);
         }
     };
-
-    let interruption = Arc::new(Interruption::default());
-    watch_signals(stop, child.id() as i32, &interruption, &forces, &deliveries);
+    interruption.runs(&kept);
     let ticker = tick(&console, &forces);
-    let status = child.wait().context("cannot wait for the build command")?;
+    let status = kept.wait().context("cannot wait for the build command")?;
     interruption.make_ended.store(true, Ordering::SeqCst);
-    let signal = || interruption.signal.load(Ordering::SeqCst);
-    if build.force && signal() == 0 {
+    if build.force && interruption.signal() == 0 {
         forces.coordinator.wait_all();
     }
     forces.end();
     ticker.store(true, Ordering::SeqCst);
-    if let Some(watch) = &watch {
+    if let Some(watch) = kept.watch() {
         watch.end();
     }
     console.end();
@@ -151,9 +178,9 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
     }
     session.close();
-    drop(watch);
+    kept.release();
     placeholders_of(placeholders, session, guard);
-    match signal() {
+    match interruption.signal() {
         0 => Ok(code),
         signal => signals::die_of(signal),
     }
@@ -176,72 +203,107 @@ fn without_gg(build: &Build, console: &Console, error: &anyhow::Error) -> Result
     Ok(NOT_FOUND)
 }
 
-fn command(build: &Build, stand_ins: &Path, path: &OsStr, sessions: &Path) -> Command {
+/// What starts the build's command, with the stand-ins leading PATH.
+fn keeper(stand_ins: &Path, path: &OsStr, sessions: &Path) -> Command {
     let mut leading = OsString::from(stand_ins);
     leading.push(":");
     leading.push(stand_ins::path_without(path, sessions));
-    let mut command = Command::new(&build.command[0]);
-    command.args(&build.command[1..]).env("PATH", leading);
-    // SAFETY: one system call.
-    unsafe {
-        command.pre_exec(|| {
-            // If gg is killed, make ends in order and removes what it was making.
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-            Ok(())
-        });
-    }
+    let mut command = Command::new(OWN_PROGRAM);
+    command.arg(crate::KEEPER).env("PATH", leading);
     command
 }
 
-fn spawn(command: &mut Command, guard: Option<Arc<SessionGuard>>) -> Result<(Child, Option<Watch>)> {
-    match guard {
-        None => Ok((command.spawn()?, None)),
-        Some(guard) => {
-            let (child, watch) = gg_watch::spawn(command, guard)?;
-            Ok((child, Some(watch)))
+/// The trees that a command may build: where it starts, and every directory that its arguments name (`-C DIR`,
+/// `--directory=DIR`, `O=DIR`).
+fn roots(root: &Path, build: &Build) -> Vec<PathBuf> {
+    let mut roots = vec![root.to_path_buf()];
+    for argument in build.command.iter().skip(1).map(|argument| argument.as_bytes()) {
+        let value = argument.iter().position(|&b| b == b'=').map(|at| &argument[at + 1..]);
+        for text in [Some(argument), value, argument.strip_prefix(b"-C")].into_iter().flatten() {
+            if let (false, Ok(path)) = (text.is_empty(), root.join(OsStr::from_bytes(text)).canonicalize())
+                && path.is_dir()
+                && path.parent().is_some()
+            {
+                roots.push(path);
+            }
         }
     }
+    roots
 }
 
 fn exit_code(status: ExitStatus) -> i32 {
     status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1)
 }
 
+/// What ends when a signal arrives.
 #[derive(Default)]
 struct Interruption {
     /// The signal that arrived, or zero.
     signal: AtomicI32,
+    /// The build command's process, or zero.
+    make: AtomicI32,
+    /// The keeper's process, or zero.
+    keeper: AtomicI32,
     make_ended: AtomicBool,
+    coordinators: Mutex<Vec<Arc<Coordinator>>>,
+}
+
+impl Interruption {
+    fn signal(&self) -> i32 {
+        self.signal.load(Ordering::SeqCst)
+    }
+
+    /// A signal ends this too.
+    fn ends(&self, coordinator: &Arc<Coordinator>) {
+        let mut coordinators = self.coordinators.lock().unwrap_or_else(PoisonError::into_inner);
+        coordinators.push(Arc::clone(coordinator));
+        if self.signal() != 0 {
+            coordinator.cancel_all();
+        }
+    }
+
+    /// The build command runs.
+    fn runs(&self, kept: &Kept) {
+        self.keeper.store(kept.keeper(), Ordering::SeqCst);
+        self.make.store(kept.id(), Ordering::SeqCst);
+        // It arrived before there was a process to tell.
+        if self.signal() != 0 {
+            signals::send(kept.id(), self.signal());
+        }
+    }
+
+    /// Ends everything; `alone` if nobody else was sent the signal.
+    fn end(&self, signal: i32, alone: bool) {
+        let again = self.signal.swap(signal, Ordering::SeqCst) != 0;
+        let make = self.make.load(Ordering::SeqCst);
+        let ended = || self.make_ended.load(Ordering::SeqCst);
+        // Twice would keep make from tidying up.
+        if alone && !again && !ended() && make != 0 {
+            signals::send(make, signal);
+        }
+        let coordinators = self.coordinators.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        coordinators.iter().for_each(|coordinator| coordinator.cancel_all());
+        let patience = Instant::now();
+        while !again && !ended() && patience.elapsed() < GRACE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let keeper = self.keeper.load(Ordering::SeqCst);
+        for pid in gg_watch::descendants(std::process::id() as i32).unwrap_or_default() {
+            if pid != keeper {
+                signals::send(pid, libc::SIGKILL);
+            }
+        }
+    }
 }
 
 /// Ends everything that gg started when a signal arrives.
-fn watch_signals(
-    stop: signals::Signals,
-    make: i32,
-    interruption: &Arc<Interruption>,
-    forces: &Forces,
-    deliveries: &Arc<Deliveries>,
-) {
+fn watch_signals(stop: signals::Signals, interruption: &Arc<Interruption>, deliveries: &Arc<Deliveries>) {
     let (interruption, deliveries) = (Arc::clone(interruption), Arc::clone(deliveries));
-    let coordinator = Arc::clone(&forces.coordinator);
     let watching = std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
         loop {
             let arrived = stop.wait();
-            let again = interruption.signal.swap(arrived.signal, Ordering::SeqCst) != 0;
             deliveries.interrupt();
-            let ended = || interruption.make_ended.load(Ordering::SeqCst);
-            // Twice would keep make from tidying up.
-            if arrived.to_us_alone && !again && !ended() {
-                signals::send(make, arrived.signal);
-            }
-            coordinator.cancel_all();
-            let patience = Instant::now();
-            while !again && !ended() && patience.elapsed() < GRACE {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            for pid in signals::descendants(std::process::id() as i32).unwrap_or_default() {
-                signals::send(pid, libc::SIGKILL);
-            }
+            interruption.end(arrived.signal, arrived.to_us_alone);
         }
     });
     // Without the thread, a signal does nothing until the build ends, which the next start of gg repairs.

@@ -1,8 +1,5 @@
 //! Signals that end a build in order, and what gg started.
 
-use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::mem::MaybeUninit;
 
 /// The signals that end a build.
@@ -77,34 +74,9 @@ pub fn send(pid: i32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
-/// Makes this process the parent of what its descendants leave behind, so that nothing escapes [`descendants`].
+/// Makes this process the parent of what its descendants leave behind, so that nothing escapes
+/// [`gg_watch::descendants`].
 pub fn adopt_orphans() {
     // SAFETY: a plain flag of this process.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
-}
-
-/// Every living descendant of a process.
-///
-/// # Errors
-/// When `/proc` cannot be read.
-pub fn descendants(of: i32) -> io::Result<Vec<i32>> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        // The command in brackets may hold anything; its state and then its parent follow the last bracket (proc(5)).
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let (state, parent) = (fields.next(), fields.next().and_then(|field| field.parse().ok()));
-        if let (Some(parent), true) = (parent, state != Some("Z")) {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
-    let mut found = Vec::new();
-    let mut ahead = vec![of];
-    while let Some(pid) = ahead.pop() {
-        let mine = children.remove(&pid).unwrap_or_default();
-        found.extend(&mine);
-        ahead.extend(mine);
-    }
-    Ok(found)
 }

@@ -2,29 +2,11 @@
 //! async-signal-safe calls and no allocation here.
 
 use std::io;
-use std::mem::{size_of, zeroed};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
-use libc::{c_int, sock_filter};
+use libc::sock_filter;
 
-/// What the child has to say: the listener, or the error number with which it could not get one.
-pub(crate) enum Handed {
-    Listener(OwnedFd),
-    Errno(i32),
-    /// The child ended without a word.
-    Nothing,
-}
-
-/// A connected pair of sockets, closed on exec.
-pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds: [c_int; 2] = [-1; 2];
-    // SAFETY: the array has room for the two descriptors.
-    if unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, fds.as_mut_ptr()) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: both are new and ours.
-    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
-}
+use crate::post::{self, Word};
 
 /// Installs the filter on the calling thread and sends the listener over `socket`.
 ///
@@ -37,13 +19,13 @@ pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 pub(crate) fn install(filter: &[sock_filter], socket: RawFd) -> io::Result<()> {
     match listener(filter) {
         Ok(listener) => {
-            let sent = send(socket, 0, Some(listener));
+            let sent = post::send(socket, Word::Listener, 0, Some(listener));
             // SAFETY: the descriptor is ours and not used any more.
             unsafe { libc::close(listener) };
             sent
         }
         Err(error) => {
-            send(socket, error.raw_os_error().unwrap_or(libc::EIO), None)?;
+            post::send(socket, Word::Refused, error.raw_os_error().unwrap_or(libc::EIO), None)?;
             Err(error)
         }
     }
@@ -76,78 +58,4 @@ fn seccomp(filter: &[sock_filter], flags: libc::c_ulong) -> io::Result<RawFd> {
     // SAFETY: the program is valid for the call, which only reads it.
     let fd = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
     if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(fd as RawFd) }
-}
-
-/// Room for one descriptor in a control message, aligned as `cmsghdr` wants it.
-#[repr(C)]
-union Control {
-    header: libc::cmsghdr,
-    bytes: [u8; 64],
-}
-
-fn send(socket: RawFd, errno: i32, fd: Option<RawFd>) -> io::Result<()> {
-    let mut text = errno.to_ne_bytes();
-    let mut part = libc::iovec { iov_base: text.as_mut_ptr().cast(), iov_len: text.len() };
-    let mut control = Control { bytes: [0; 64] };
-    // SAFETY: zeroes are a valid msghdr.
-    let mut message: libc::msghdr = unsafe { zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    if let Some(fd) = fd {
-        message.msg_control = (&raw mut control).cast();
-        // SAFETY: the control buffer is larger than one header and one descriptor, and aligned.
-        unsafe {
-            message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
-            let header = libc::CMSG_FIRSTHDR(&raw const message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
-            libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd);
-        }
-    }
-    // SAFETY: the message points to live buffers.
-    if unsafe { libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
-/// Waits for what [`install`] sends.
-///
-/// # Errors
-///
-/// The error of `recvmsg(2)`.
-pub(crate) fn receive(socket: &OwnedFd) -> io::Result<Handed> {
-    let mut text = [0u8; 4];
-    let mut part = libc::iovec { iov_base: text.as_mut_ptr().cast(), iov_len: text.len() };
-    let mut control = Control { bytes: [0; 64] };
-    // SAFETY: zeroes are a valid msghdr.
-    let mut message: libc::msghdr = unsafe { zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = (&raw mut control).cast();
-    message.msg_controllen = size_of::<Control>() as _;
-    let length = loop {
-        // SAFETY: the message points to live buffers of the stated sizes.
-        let n = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
-        if n >= 0 {
-            break n;
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    };
-    if length == 0 {
-        return Ok(Handed::Nothing);
-    }
-    // SAFETY: the kernel filled the control buffer; the header is checked before its data is read.
-    unsafe {
-        let header = libc::CMSG_FIRSTHDR(&raw const message);
-        if !header.is_null() && (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-            let fd = libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned();
-            return Ok(Handed::Listener(OwnedFd::from_raw_fd(fd)));
-        }
-    }
-    Ok(Handed::Errno(i32::from_ne_bytes(text)))
 }

@@ -185,25 +185,15 @@ impl Case<'_> {
 
     /// The path of an argument; `None` if it cannot be read.
     fn place(&self, at: At, follow: bool) -> Option<Place> {
-        let tid = self.notice.pid;
-        let path = match memory::string(tid, self.argument(at.path)) {
-            Ok(path) => path,
-            Err(Unread::Bad) => return None,
+        match place(self.notice, at, follow, &self.judge.views) {
+            Ok(place) => Some(place),
+            Err(Unread::Bad) => None,
             Err(Unread::Forbidden) => {
                 self.judge.counters.unreadable.fetch_add(1, Ordering::Relaxed);
-                self.guard.unreadable(tid);
-                return None;
+                self.guard.unreadable(self.notice.pid);
+                None
             }
-        };
-        let base = match at.dir.map(|dir| self.argument(dir) as i32) {
-            None | Some(libc::AT_FDCWD) => Base::Cwd,
-            Some(fd) => Base::Fd(fd),
-        };
-        // Only AT_EMPTY_PATH gives an empty path a meaning, and only for a descriptor.
-        if path.is_empty() && base == Base::Cwd {
-            return None;
         }
-        Some(Place { tid, base, path, follow, foreign: self.judge.views.foreign(tid) })
     }
 
     /// The name under which the caller was executed.
@@ -220,4 +210,19 @@ impl Case<'_> {
     fn flags(&self, position: Option<usize>) -> i32 {
         position.map_or(0, |p| self.argument(p) as i32)
     }
+}
+
+/// The path that an argument of a call is.
+pub(crate) fn place(notice: &Notice, at: At, follow: bool, views: &Views) -> Result<Place, Unread> {
+    let (tid, args) = (notice.pid, &notice.data.args);
+    let path = memory::string(tid, args[at.path])?;
+    let base = match at.dir.map(|dir| args[dir] as i32) {
+        None | Some(libc::AT_FDCWD) => Base::Cwd,
+        Some(fd) => Base::Fd(fd),
+    };
+    // Only AT_EMPTY_PATH gives an empty path a meaning, and only for a descriptor.
+    if path.is_empty() && base == Base::Cwd {
+        return Err(Unread::Bad);
+    }
+    Ok(Place { tid, base, path, follow, foreign: views.foreign(tid) })
 }

@@ -22,6 +22,10 @@
 //! | `judge` | what one trapped call needs |
 //! | `held` | the threads on which held calls wait for [`Guard::produce`] |
 //! | `watch` | [`spawn`], the supervisor's loop and its life |
+//! | `kept`, `keeper` | [`Kept`]: a process between the supervisor and the build, for the case that the supervisor dies |
+//! | `ending` | how a build whose supervisor is dead is ended |
+//! | `family` | which processes descend from one |
+//! | `post` | what these processes say to each other |
 //! | `probe` | [`supported`] |
 //!
 //! # What is trapped
@@ -48,24 +52,34 @@
 //! aarch64); x32 calls are refused with `ENOSYS` as a kernel without x32 does.
 //!
 //! If this process dies, the kernel closes the listener, and each trapped call of what is left of the build fails with
-//! `ENOSYS`: nothing can read a placeholder then.
+//! `ENOSYS`: nothing can read a placeholder then, but programs that cannot open their inputs leave truncated files. A
+//! command that is started by [`Kept::spawn`] is ended in order instead.
 #![cfg(target_os = "linux")]
 
 mod calls;
+mod ending;
+mod family;
 mod filter;
 mod held;
 mod image;
 mod install;
 mod judge;
+mod keeper;
+mod kept;
 mod listener;
 mod memory;
 mod place;
+mod post;
 mod probe;
 mod programs;
 mod watch;
 
 use std::path::Path;
 
+pub use ending::Refuse;
+pub use family::descendants;
+pub use keeper::keeper_main;
+pub use kept::Kept;
 pub use probe::{Unsupported, supported};
 pub use watch::{Counts, Watch, WatchError, spawn};
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use libc::pid_t;
 
 use crate::filter;
-use crate::install::{self, Handed};
+use crate::install;
 use crate::listener::Listener;
 use crate::memory;
+use crate::post::{self, Message};
 
 /// Longer than a tiny child needs on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,7 +64,7 @@ impl Drop for Probed {
 fn probe() -> Result<(), Unsupported> {
     let failed = |what: &str, e: io::Error| Unsupported::Failed(format!("{what}: {e}"));
     let program = filter::program();
-    let (ours, theirs) = install::socket_pair().map_err(|e| failed("socketpair", e))?;
+    let (ours, theirs) = post::socket_pair().map_err(|e| failed("socketpair", e))?;
     // SAFETY: the child makes system calls on existing memory only, and ends with _exit.
     let pid = unsafe { libc::fork() };
     if pid < 0 {
@@ -80,11 +81,13 @@ fn probe() -> Result<(), Unsupported> {
     }
     let child = Probed(pid);
     drop(theirs);
-    let listener = match install::receive(&ours).map_err(|e| failed("recvmsg", e))? {
-        Handed::Listener(fd) => Listener::new(fd),
-        Handed::Errno(libc::EBUSY) => return Err(Unsupported::Taken),
-        Handed::Errno(errno) => return Err(Unsupported::Refused(io::Error::from_raw_os_error(errno).to_string())),
-        Handed::Nothing => return Err(Unsupported::Failed("the child ended early".into())),
+    let listener = match post::receive(&ours).map_err(|e| failed("recvmsg", e))? {
+        Some(Message { fd: Some(fd), .. }) => Listener::new(fd),
+        Some(Message { number: libc::EBUSY, .. }) => return Err(Unsupported::Taken),
+        Some(Message { number, .. }) => {
+            return Err(Unsupported::Refused(io::Error::from_raw_os_error(number).to_string()));
+        }
+        None => return Err(Unsupported::Failed("the child ended early".into())),
     };
     let notice = if listener.ready(PATIENCE) { listener.receive() } else { None };
     let notice = notice.ok_or_else(|| Unsupported::Failed("no notice of a trapped call".into()))?;

@@ -12,10 +12,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::held::Holder;
-use crate::install::{self, Handed};
+use crate::install;
 use crate::judge::{Judge, Verdict};
 use crate::listener::Listener;
 use crate::place::Views;
+use crate::post::{self, Message};
 use crate::{Guard, filter};
 
 /// Threads that answer, at most; at least two, so that a slow file system holds up only half of the calls. One answers
@@ -37,7 +38,7 @@ pub enum WatchError {
     )]
     Filter(#[source] io::Error),
     /// The command itself could not be started.
-    #[error("cannot start {program:?}: {source}")]
+    #[error("cannot start {}: {source}", program.display())]
     Command {
         /// The program, as the command names it.
         program: std::ffi::OsString,
@@ -82,6 +83,22 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
+    fn new(guard: Arc<dyn Guard>) -> Arc<Self> {
+        Arc::new(Self {
+            counters: Arc::default(),
+            guard: RwLock::new(Some(guard)),
+            refused: AtomicI32::new(0),
+            gone: Mutex::new(false),
+            gone_now: Condvar::new(),
+        })
+    }
+
+    /// No process is left under the filter.
+    fn end(&self) {
+        *self.gone() = true;
+        self.gone_now.notify_all();
+    }
+
     fn guard(&self) -> Option<Arc<dyn Guard>> {
         self.guard.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -95,14 +112,26 @@ impl Shared {
 ///
 /// It ends by itself when the last process under the filter is gone. [`Watch::end`], or dropping it, ends the use of the
 /// guard at once. Its threads then stay until this process ends, or the last of the others, and let every call go on:
-/// a daemon that the build left behind must not be left without an answer. When this process ends, trapped calls of such
-/// a daemon fail with `ENOSYS`; the kernel offers no way to take the filter off.
+/// a daemon that the build left behind must not be left without an answer. When this process ends and no keeper goes on
+/// ([`crate::Kept`]), trapped calls of such a daemon fail with `ENOSYS`; the kernel offers no way to take the filter off.
 #[derive(Debug)]
 pub struct Watch {
     shared: Arc<Shared>,
 }
 
 impl Watch {
+    /// Answers what comes from a listener.
+    pub(crate) fn over(listener: OwnedFd, guard: Arc<dyn Guard>) -> Result<Self, WatchError> {
+        let shared = Shared::new(guard);
+        let of_thread = Arc::clone(&shared);
+        let work = move || {
+            answer(listener, &of_thread);
+            of_thread.end();
+        };
+        thread::Builder::new().name("gg-watch".into()).spawn(work).map_err(WatchError::Prepare)?;
+        Ok(Self { shared })
+    }
+
     /// Stops asking the guard; calls held at this moment are still finished.
     pub fn end(&self) {
         *self.shared.guard.write().unwrap_or_else(PoisonError::into_inner) = None;
@@ -152,14 +181,8 @@ impl Drop for Watch {
 ///
 /// See [`WatchError`]; nothing runs then.
 pub fn spawn(command: &mut Command, guard: Arc<dyn Guard>) -> Result<(Child, Watch), WatchError> {
-    let shared = Arc::new(Shared {
-        counters: Arc::default(),
-        guard: RwLock::new(Some(guard)),
-        refused: AtomicI32::new(0),
-        gone: Mutex::new(false),
-        gone_now: Condvar::new(),
-    });
-    let (ours, theirs) = install::socket_pair().map_err(WatchError::Prepare)?;
+    let shared = Shared::new(guard);
+    let (ours, theirs) = post::socket_pair().map_err(WatchError::Prepare)?;
     // The command keeps its closures for ever; this one must do its work only once, with a socket that is still open.
     let socket = Arc::new(AtomicI32::new(theirs.as_raw_fd()));
     let (program, in_child) = (filter::program(), Arc::clone(&socket));
@@ -194,13 +217,12 @@ pub fn spawn(command: &mut Command, guard: Arc<dyn Guard>) -> Result<(Child, Wat
 }
 
 fn supervise(socket: &OwnedFd, shared: &Arc<Shared>) {
-    match install::receive(socket) {
-        Ok(Handed::Listener(fd)) => answer(fd, shared),
-        Ok(Handed::Errno(errno)) => shared.refused.store(errno, Ordering::Relaxed),
-        Ok(Handed::Nothing) | Err(_) => {}
+    match post::receive(socket) {
+        Ok(Some(Message { fd: Some(fd), .. })) => answer(fd, shared),
+        Ok(Some(Message { number, .. })) => shared.refused.store(number, Ordering::Relaxed),
+        Ok(None) | Err(_) => {}
     }
-    *shared.gone() = true;
-    shared.gone_now.notify_all();
+    shared.end();
 }
 
 /// Has notices answered until no process is left under the filter.

@@ -282,11 +282,12 @@ impl Deliveries {
     fn deliver(&self, thunk: &Name, delivery: &Delivery, outcome: &Outcome, first: bool) {
         match outcome {
             Ok(reduction) => {
-                let placed = self.fulfil(thunk, reduction).and_then(|()| {
-                    // What had no placeholder: outputs that may be left out, and what nobody declared.
-                    self.place_some(reduction, &delivery.unplaced)?;
-                    self.place_undeclared(reduction)
-                });
+                // First what has no placeholder (outputs that may be left out, and what nobody declared): as long as a
+                // placeholder stands, the next session delivers if this one is killed.
+                let placed = self
+                    .place_some(reduction, &delivery.unplaced)
+                    .and_then(|()| self.place_undeclared(reduction))
+                    .and_then(|()| self.fulfil(thunk, reduction));
                 self.console.output(&reduction.stdout, &reduction.stderr);
                 if let Err((path, error)) = placed {
                     self.fail_placing(thunk, &path, &error);

@@ -43,10 +43,10 @@ use crate::console::Console;
 use crate::stand_ins;
 pub use deliver::Deliveries;
 pub use guard::SessionGuard;
-pub use journal::Journal;
+pub use journal::{Heir, Journal};
 use machine::{Force, Machine};
 pub use placeholders::Placeholders;
-pub use recover::recover;
+pub use recover::{Repair, recover};
 pub use rescue::Rescue;
 use seal::Sealer;
 

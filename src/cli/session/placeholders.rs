@@ -154,6 +154,9 @@ impl Placeholders {
         fill: impl FnOnce(&mut File) -> io::Result<u32>,
         hand_over: impl FnOnce(&Path, FileId) -> io::Result<()>,
     ) -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            self.journal.folder(folder)?;
+        }
         let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
         let temporary = path.with_file_name(self.journal.temporary_name(number));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
