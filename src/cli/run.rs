@@ -41,6 +41,8 @@ pub struct Build {
     pub force: bool,
     /// A failed step does not keep others from being started.
     pub keep_going: bool,
+    /// The build command was told to take no notice of failures (`make -i`): its exit status is the word.
+    pub ignore_errors: bool,
 }
 
 /// Runs a build; returns its exit status.
@@ -129,9 +131,10 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         }
     };
     interruption.runs(&kept);
-    let ticker = tick(&console, &forces);
     let status = kept.wait().context("cannot wait for the build command")?;
     interruption.make_ended.store(true, Ordering::SeqCst);
+    // While make runs, its own lines say how far it is.
+    let ticker = tick(&console, &forces);
     if build.force && interruption.signal() == 0 {
         forces.coordinator.wait_all();
     }
@@ -151,10 +154,10 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
 
     let (failures, not_run) = deliveries.failures();
     let code = match exit_code(status) {
-        0 if failures + not_run > 0 || deliveries.failed() => STEP_FAILED,
+        0 if !build.ignore_errors && (failures + not_run > 0 || deliveries.failed()) => STEP_FAILED,
         code => code,
     };
-    if failures > 0 {
+    if failures + not_run > 0 {
         let others = if not_run > 0 { format!("; {not_run} more were not run because of it") } else { String::new() };
         console.notice(&format!("{failures} {} failed{others}", if failures == 1 { "step" } else { "steps" }));
     }
@@ -174,7 +177,8 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         notices,
     };
     // The build is done; what cannot be noted down does not undo it.
-    if let Err(error) = report.save(&settings.directory).and_then(|()| store.save_stamps().map_err(io::Error::other)) {
+    for saved in [report.save(&settings.directory), store.save_stamps().map_err(io::Error::other)] {
+        let Err(error) = saved else { continue };
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
     }
     session.close();

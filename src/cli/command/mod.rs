@@ -36,7 +36,8 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
 
 fn of(args: BuildArgs, force: bool) -> Build {
     let keep_going = args.keep_going || keeps_going(args.command.iter().skip(1));
-    Build { command: args.command, force, keep_going }
+    let ignore_errors = ignores_errors(args.command.iter().skip(1));
+    Build { command: args.command, force, keep_going, ignore_errors }
 }
 
 /// `gg-make`: make with these arguments.
@@ -52,28 +53,45 @@ pub fn make(args: Vec<OsString>, stop: Signals) -> Result<i32> {
         if first.starts_with('-') || first.contains('=') { OsString::from(first) } else { format!("-{first}").into() }
     });
     let keep_going = keeps_going(args.iter().chain(&from_env));
+    let ignore_errors = ignores_errors(args.iter().chain(&from_env));
     let command = [OsString::from("make")].into_iter().chain(args).collect();
-    build(&Build { command, force: true, keep_going }, &settings, stop)
+    build(&Build { command, force: true, keep_going, ignore_errors }, &settings, stop)
 }
 
 /// Whether a build tool's own arguments say that a failure does not stop it: `-k`, `-i` and their long names, for make
 /// and ninja alike.
 fn keeps_going<'a>(args: impl Iterator<Item = &'a OsString>) -> bool {
+    says(args, &["--keep-going", "--ignore-errors"], "ki", &["--stop", "--no-keep-going"], "S")
+}
+
+/// Whether make is told to take no notice of failures at all.
+fn ignores_errors<'a>(args: impl Iterator<Item = &'a OsString>) -> bool {
+    says(args, &["--ignore-errors"], "i", &[], "")
+}
+
+/// Whether the last of these options that is there is one that says yes.
+fn says<'a>(
+    args: impl Iterator<Item = &'a OsString>,
+    yes: &[&str],
+    yes_letters: &str,
+    no: &[&str],
+    no_letters: &str,
+) -> bool {
     /// Letters of make that take the rest of the word as their operand.
     const WITH_OPERAND: &str = "CfIjloWE";
     let mut going = false;
     for arg in args {
         let arg = arg.to_string_lossy();
-        if matches!(&*arg, "--keep-going" | "--ignore-errors") {
+        if yes.contains(&&*arg) {
             going = true;
-        } else if matches!(&*arg, "--stop" | "--no-keep-going") {
+        } else if no.contains(&&*arg) {
             going = false;
         } else if let Some(letters) = arg.strip_prefix('-').filter(|letters| !letters.starts_with('-')) {
             for letter in letters.chars().take_while(|&letter| !WITH_OPERAND.contains(letter)) {
-                match letter {
-                    'k' | 'i' => going = true,
-                    'S' => going = false,
-                    _ => {}
+                if yes_letters.contains(letter) {
+                    going = true;
+                } else if no_letters.contains(letter) {
+                    going = false;
                 }
             }
         }
