@@ -169,8 +169,7 @@ fn a_build_whose_gg_was_killed_ends_in_order() {
     // What was cut short is gone, so that make makes it again, and placeholders become files.
     until_nothing_runs(&project);
     assert!(!project.path("text").exists(), "a text that was cut short is left");
-    let ran = project.gg_make(&["-j4"]).ok();
-    assert!(ran.stderr.contains("an earlier build was killed here"), "{}", ran.stderr);
+    project.gg_make(&["-j4"]).ok();
     assert_same(&want, &project.manifest());
     assert_eq!(std::fs::read_dir(project.store().join("sessions")).unwrap().count(), 0);
 }
