@@ -96,7 +96,7 @@ impl<'a> Search<'a> {
                 Input::File { name, dynamic, .. } => self.positional(name, *dynamic)?,
                 Input::Library { name, dynamic } => {
                     if !self.library(name, *dynamic) {
-                        return Err(Reason::MissingInput(Path::new("-l").join(name)));
+                        return Err(Reason::MissingInput([OsStr::new("-l"), name].join(OsStr::new("")).into()));
                     }
                 }
                 Input::Script(name) => self.command_script(name)?,

@@ -92,8 +92,8 @@ fn forms() {
             "ld a.o --sysroot=/sys -L=/usr/lib -linner",
             "/lib/libsys.a /sys/lib/libsys.a /sys/usr/lib/libinner.so a.o -> out=a.out*",
         ),
-        ("ld a.o -nostdlib -lsys", "MissingInput(\"-l/sys\")"),
-        ("ld a.o -lnone", "MissingInput(\"-l/none\")"),
+        ("ld a.o -nostdlib -lsys", "MissingInput(\"-lsys\")"),
+        ("ld a.o -lnone", "MissingInput(\"-lnone\")"),
         // scripts
         ("ld a.o -T x.ld", "a.o from_script.o placed.o x.ld -> out=a.out*"),
         ("ld a.o -Tx.ld", "a.o from_script.o placed.o x.ld -> out=a.out*"),
