@@ -182,6 +182,10 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
     }
     session.close();
+    if interruption.signal() != 0 {
+        // make may end before what it started does.
+        interruption.sweep();
+    }
     kept.release();
     placeholders_of(placeholders, session, guard);
     match interruption.signal() {
@@ -291,6 +295,11 @@ impl Interruption {
         while !again && !ended() && patience.elapsed() < GRACE {
             std::thread::sleep(Duration::from_millis(10));
         }
+        self.sweep();
+    }
+
+    /// Kills whatever of the build still runs.
+    fn sweep(&self) {
         let keeper = self.keeper.load(Ordering::SeqCst);
         for pid in gg_watch::descendants(std::process::id() as i32).unwrap_or_default() {
             if pid != keeper {
