@@ -30,8 +30,11 @@ pub const STEP_FAILED: i32 = 2;
 /// What a shell says of a command that cannot be found.
 const NOT_FOUND: i32 = 127;
 
-/// How long the build command has to end in order after Ctrl-C.
-const GRACE: Duration = Duration::from_millis(600);
+/// How long the build has to end in order after Ctrl-C, before what does not tidy up is killed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How long until the rest is killed, from the beginning as well.
+const LAST_GRACE: Duration = Duration::from_millis(750);
 
 /// What to build, and how.
 pub struct Build {
@@ -138,6 +141,9 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     if build.force && interruption.signal() == 0 {
         forces.coordinator.wait_all();
     }
+    if interruption.signal() != 0 {
+        interruption.finish();
+    }
     forces.end();
     ticker.store(true, Ordering::SeqCst);
     if let Some(watch) = kept.watch() {
@@ -184,7 +190,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     session.close();
     if interruption.signal() != 0 {
         // make may end before what it started does.
-        interruption.sweep();
+        interruption.finish();
     }
     kept.release();
     placeholders_of(placeholders, session, guard);
@@ -282,30 +288,58 @@ impl Interruption {
 
     /// Ends everything; `alone` if nobody else was sent the signal.
     fn end(&self, signal: i32, alone: bool) {
+        let begun = Instant::now();
         let again = self.signal.swap(signal, Ordering::SeqCst) != 0;
-        let make = self.make.load(Ordering::SeqCst);
-        let ended = || self.make_ended.load(Ordering::SeqCst);
-        // Twice would keep make from tidying up.
-        if alone && !again && !ended() && make != 0 {
-            signals::send(make, signal);
+        // Twice would keep programs from tidying up.
+        if alone && !again {
+            self.pass_on(signal);
         }
         let coordinators = self.coordinators.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        coordinators.iter().for_each(|coordinator| coordinator.cancel_all());
-        let patience = Instant::now();
-        while !again && !ended() && patience.elapsed() < GRACE {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        self.sweep();
+        // It waits for engines to let go; that is not to delay the rest. Without a thread, what they run is killed below.
+        let cancel = move || coordinators.iter().for_each(|coordinator| coordinator.cancel_all());
+        drop(std::thread::Builder::new().name("gg-cancel".into()).spawn(cancel));
+        let wait = |limit: Duration| {
+            while !again && !self.make_ended.load(Ordering::SeqCst) && begun.elapsed() < limit {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        wait(GRACE);
+        // First what others may be waiting for; make then sees its children end, and can still delete what it was making.
+        self.kill(|pid| !gg_watch::catches_sigterm(pid));
+        wait(LAST_GRACE);
+        self.kill(|_| true);
     }
 
-    /// Kills whatever of the build still runs.
-    fn sweep(&self) {
-        let keeper = self.keeper.load(Ordering::SeqCst);
-        for pid in gg_watch::descendants(std::process::id() as i32).unwrap_or_default() {
-            if pid != keeper {
-                signals::send(pid, libc::SIGKILL);
+    /// Sends a signal to the build as a terminal would have done: to its process group. `make` passes on only some signals,
+    /// and the shells between it and another `make` none.
+    fn pass_on(&self, signal: i32) {
+        for pid in self.below() {
+            if signals::in_our_group(pid) {
+                signals::send(pid, signal);
             }
         }
+    }
+
+    fn kill(&self, which: impl Fn(i32) -> bool) {
+        for pid in self.below().into_iter().filter(|pid| which(*pid)) {
+            signals::send(pid, libc::SIGKILL);
+        }
+    }
+
+    /// After an interruption, once the build command itself has ended: kills what it left, so that nothing outlives gg.
+    fn finish(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < GRACE && !self.below().is_empty() {
+            self.kill(|_| true);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// All that descends from this process, but for the keeper.
+    fn below(&self) -> Vec<i32> {
+        let keeper = self.keeper.load(Ordering::SeqCst);
+        let all = gg_watch::descendants(std::process::id() as i32).unwrap_or_default();
+        all.into_iter().filter(|pid| *pid != keeper).collect()
     }
 }
 

@@ -48,7 +48,8 @@ impl Signals {
             if signal > 0 {
                 // SAFETY: filled by the call that succeeded.
                 let code = unsafe { info.assume_init() }.si_code;
-                return Arrived { signal, to_us_alone: code <= 0 };
+                // A terminal that goes away tells only the leader of its session.
+                return Arrived { signal, to_us_alone: code <= 0 || signal == libc::SIGHUP };
             }
         }
     }
@@ -72,6 +73,12 @@ pub fn die_of(signal: i32) -> ! {
 pub fn send(pid: i32, signal: i32) {
     // SAFETY: kill takes any numbers.
     unsafe { libc::kill(pid, signal) };
+}
+
+/// Whether a process is in this one's process group, which is what a terminal's signals go to.
+pub fn in_our_group(pid: i32) -> bool {
+    // SAFETY: plain numbers.
+    unsafe { libc::getpgid(pid) == libc::getpgrp() }
 }
 
 /// Makes this process the parent of what its descendants leave behind, so that nothing escapes

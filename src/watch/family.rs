@@ -33,7 +33,8 @@ pub fn descendants(of: i32) -> io::Result<Vec<i32>> {
 }
 
 /// Whether a process has a handler of its own for `SIGTERM`: it wants to tidy up before it ends.
-pub(crate) fn catches_sigterm(pid: i32) -> bool {
+#[must_use]
+pub fn catches_sigterm(pid: i32) -> bool {
     let mask = field(pid, "SigCgt:").and_then(|text| u64::from_str_radix(&text, 16).ok());
     mask.is_some_and(|mask| mask & (1 << (libc::SIGTERM - 1)) != 0)
 }

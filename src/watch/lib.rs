@@ -77,7 +77,7 @@ mod watch;
 use std::path::Path;
 
 pub use ending::Refuse;
-pub use family::descendants;
+pub use family::{catches_sigterm, descendants};
 pub use keeper::keeper_main;
 pub use kept::Kept;
 pub use probe::{Unsupported, supported};
