@@ -13,6 +13,7 @@
 //! - `link`, `codec`, `request`, `reply`: what the two say to each other, over a Unix socket
 //! - `inside`: [`worker_main`]: the worker process itself
 //! - `import`: from files that a program wrote to values in the store
+//! - `wire` (feature `remote`): what gg and a worker far away say to each other
 //! - `cancel`, `error`: [`Cancel`], [`WorkerError`]
 //!
 //! # What a program finds
@@ -54,6 +55,8 @@ mod pool;
 mod process;
 mod reply;
 mod request;
+#[cfg(feature = "remote")]
+pub mod wire;
 
 pub use cancel::Cancel;
 pub use error::{Result, WorkerError};
