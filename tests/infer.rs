@@ -43,3 +43,33 @@ fn describe_speaks_to_programs() {
     assert!(graph.starts_with("digraph"), "{graph}");
     assert!(project.gg(&["describe", "Vnonsense"]).status == 2);
 }
+
+#[test]
+fn make_finds_real_files_where_an_earlier_infer_left_placeholders() {
+    let project = Project::new();
+    project.write("Makefile", "all: a.o size\nsize: a.o\n\t/usr/bin/wc -c < a.o > size\n").write("a.c", "int a;\n");
+    project.make(&[]).ok();
+    let want = project.manifest();
+    project.sh("rm -f a.o size").ok();
+    project.gg(&["infer", "--", "make", "a.o"]).ok();
+    assert!(project.read("a.o").starts_with(b"gg-placeholder"));
+    project.gg_make(&[]).ok();
+    crate::project::assert_same(&want, &project.manifest());
+}
+
+#[test]
+fn the_time_of_day_is_not_remembered() {
+    let project = Project::new();
+    project
+        .write("Makefile", "a: a.c\n\t$(CC) a.c -o a\n")
+        .write("a.c", "#include <stdio.h>\nint main(void) { puts(__TIME__); return 0; }\n");
+    let mut shown = Vec::new();
+    for _ in 0..2 {
+        project.sh("rm -f a").ok();
+        project.gg(&["infer", "--", "make"]).ok();
+        project.gg(&["force"]).ok();
+        shown.push(project.sh("./a").ok().stdout);
+        project.sh("sleep 1.1").ok();
+    }
+    assert_ne!(shown[0], shown[1]);
+}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::engines::Choice;
+
 /// Turns an ordinary build into a graph of sealed computations and forces it anywhere.
 #[derive(Debug, Parser)]
 #[command(
@@ -20,6 +22,10 @@ Environment:
   GG_LAZY     0: each tool call waits for its result [1]
   GG_SANDBOX  auto, namespace or plain: how steps are isolated [auto]
   GG_TOOLS    descriptions of further tools [~/.config/gg/tools]
+  GG_ENGINE   where steps run: local, lambda, lambda:1000,local:2 [local]
+  GG_FALLBACK 0: a step that engines cannot run fails, instead of running here [1]
+  GG_STORE    the remote store: s3://BUCKET/PREFIX?region=REGION, ...
+  GG_FUNCTION the Lambda function's name
   GG_STATUS   0: no status line on a terminal [1]
 
 Exit status: the build command's own; 2 when a step failed and the command did not notice."
@@ -39,6 +45,9 @@ pub enum Command {
     Infer(BuildArgs),
     /// Compute what placeholders stand for, and put it in their place
     Force {
+        /// Where to run steps: NAME or NAME:JOBS (local, lambda); may be given several times
+        #[arg(short, long = "engine", value_name = "ENGINE", value_parser = Choice::parse)]
+        engines: Vec<Choice>,
         /// Files to compute [all that the last `gg infer` in this directory left]
         files: Vec<PathBuf>,
     },
@@ -85,7 +94,20 @@ pub struct BuildArgs {
     /// After a failed step, go on with what does not depend on it
     #[arg(short, long)]
     pub keep_going: bool,
+    /// Where to run steps: NAME or NAME:JOBS (local, lambda); may be given several times
+    #[arg(short, long = "engine", value_name = "ENGINE", value_parser = Choice::parse)]
+    pub engines: Vec<Choice>,
+    /// Fail where the engines cannot run a step, instead of running it on this machine
+    #[arg(long)]
+    pub no_fallback: bool,
     /// The command and its arguments
     #[arg(required = true, last = true)]
     pub command: Vec<OsString>,
+}
+
+impl BuildArgs {
+    /// What was said of running here what engines give back.
+    pub fn fallback(&self) -> Option<bool> {
+        self.no_fallback.then_some(false)
+    }
 }

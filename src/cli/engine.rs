@@ -7,13 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use gg_force::{Config, Coordinator, Ledger, LedgerError, LocalEngine, LocalOptions, Observer, Policy, RealClock};
+use gg_force::{
+    Config, Coordinator, Engine, Ledger, LedgerError, LocalEngine, LocalOptions, Observer, Policy, RealClock,
+};
 use gg_ir::{Name, Reduction, Thunk};
 use gg_store::Store;
 use gg_worker::{Materialise, Pool, PoolConfig, SandboxKind};
 
 use crate::console::Console;
+use crate::engines::{Choice, Kind};
+#[cfg(feature = "lambda")]
+use crate::far::Far;
 use crate::history;
+use crate::report::EngineEntry;
 use crate::session::{Placeholders, Rescue};
 use crate::settings::Settings;
 
@@ -34,6 +40,8 @@ pub struct Forces {
     /// be real files while it runs, and what it came to is not kept for later builds.
     pub isolated: bool,
     history: PathBuf,
+    #[cfg(feature = "lambda")]
+    far: Option<Arc<Far>>,
 }
 
 impl Forces {
@@ -49,34 +57,47 @@ impl Forces {
         rescue: &Arc<Rescue>,
         console: &Console,
     ) -> Result<Self> {
-        let pool = Pool::start(PoolConfig {
-            store: Arc::clone(&store),
-            processes: settings.jobs,
-            scratch: settings.directory.join("scratch"),
-            worker_command: worker_command(),
-            memory_limit: None,
-            sandbox: settings.sandbox,
-        })
-        .context("cannot start gg's worker processes")?;
-        let (kind, why) = pool.kind();
-        let sandbox = match kind {
-            SandboxKind::Namespace => "namespaces".to_owned(),
-            SandboxKind::Plain => "none (plain directory)".to_owned(),
-        };
-        if let Some(why) = why {
-            console.notice(&format!("steps are not isolated: {why}"));
+        let terminal = console.is_terminal();
+        let mut ledger: Arc<dyn Ledger> = Arc::clone(&store) as _;
+        let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
+        let mut sandboxes = Vec::new();
+        let mut isolated = true;
+        #[cfg(feature = "lambda")]
+        let mut far = None;
+        for choice in choices(settings) {
+            match choice.kind {
+                Kind::Local => {
+                    let jobs = choice.jobs.unwrap_or(settings.jobs);
+                    let (pool, sandbox) = local_pool(&store, settings, jobs, console)?;
+                    isolated &= pool.kind().0 == SandboxKind::Namespace;
+                    let options = LocalOptions { jobs, timeout: LIMIT, terminal, reserve: choice.reserve };
+                    let engine = LocalEngine::new(Arc::new(pool), options).context("cannot start the local engine")?;
+                    engines.push(Arc::new(engine));
+                    sandboxes.push(sandbox.to_owned());
+                }
+                #[cfg(feature = "lambda")]
+                Kind::Lambda => {
+                    let started = Far::start(&store, settings, choice.jobs, terminal)?;
+                    engines.push(started.engine());
+                    sandboxes.push("functions of AWS Lambda".to_owned());
+                    ledger = started.ledger(ledger);
+                    far = Some(Arc::new(started));
+                }
+                #[cfg(not(feature = "lambda"))]
+                Kind::Lambda => {
+                    anyhow::bail!("this gg was built without the engine lambda; build it with its default features")
+                }
+            }
         }
-        let isolated = kind == SandboxKind::Namespace;
-        let ledger: Arc<dyn Ledger> =
-            if isolated { Arc::clone(&store) as _ } else { Arc::new(Unsealed(Arc::clone(&store))) };
-        pool.on_materialise(in_place(Arc::clone(&store)));
-        let options = LocalOptions { jobs: settings.jobs, timeout: LIMIT, terminal: console.is_terminal() };
+        let sandbox = sandboxes.join(", ");
+        if !isolated {
+            ledger = Arc::new(Unsealed(ledger));
+        }
         let history = settings.directory.join("history");
-        let engine = Arc::new(LocalEngine::new(Arc::new(pool), options).context("cannot start the local engine")?);
         let (widening, resupplying) = (Arc::clone(rescue), Arc::clone(rescue));
         let coordinator = Coordinator::start(Config {
             store: ledger,
-            engines: vec![engine],
+            engines,
             clock: Arc::new(RealClock::new()),
             policy: Policy::default(),
             history: history::load(&history),
@@ -86,27 +107,96 @@ impl Forces {
             resupply: Some(Arc::new(move |name| resupplying.resupply(name))),
         })
         .context("cannot start the coordinator")?;
-        Ok(Self { coordinator: Arc::new(coordinator), sandbox, isolated, history })
+        Ok(Self {
+            coordinator: Arc::new(coordinator),
+            sandbox,
+            isolated,
+            history,
+            #[cfg(feature = "lambda")]
+            far,
+        })
     }
 
     /// Ends in order, and keeps what was learned about run times.
     pub fn end(&self) {
         // Run times only order the work: losing them costs little.
         let _ = history::save(&self.history, &self.coordinator.history());
+        #[cfg(feature = "lambda")]
+        if let Some(far) = &self.far {
+            far.end();
+        }
     }
+
+    /// What engines far away did, for the report.
+    pub fn report(&self) -> Vec<EngineEntry> {
+        #[cfg(feature = "lambda")]
+        if let Some(far) = &self.far {
+            return vec![far.entry()];
+        }
+        Vec::new()
+    }
+
+    /// Tells what the build has cost so far in a cloud, in US dollars, if it is in one.
+    pub fn dollars(&self) -> impl Fn() -> Option<f64> + Send + use<> {
+        #[cfg(feature = "lambda")]
+        let far = self.far.clone();
+        move || {
+            #[cfg(feature = "lambda")]
+            return far.as_ref().map(|far| far.dollars());
+            #[cfg(not(feature = "lambda"))]
+            None
+        }
+    }
+}
+
+/// One engine to start.
+struct Wanted {
+    kind: Kind,
+    jobs: Option<usize>,
+    /// Only for what all others give back.
+    reserve: bool,
+}
+
+/// The engines that the settings ask for: this machine where nothing is said, and behind all others where it may help out.
+fn choices(settings: &Settings) -> Vec<Wanted> {
+    let asked = |choice: &Choice| Wanted { kind: choice.kind, jobs: choice.jobs, reserve: false };
+    let mut wanted: Vec<Wanted> = settings.engines.iter().map(asked).collect();
+    if !wanted.iter().any(|wanted| wanted.kind == Kind::Local) && (settings.fallback || wanted.is_empty()) {
+        let reserve = !wanted.is_empty();
+        wanted.push(Wanted { kind: Kind::Local, jobs: None, reserve });
+    }
+    wanted
+}
+
+fn local_pool(store: &Arc<Store>, settings: &Settings, jobs: usize, console: &Console) -> Result<(Pool, &'static str)> {
+    let pool = Pool::start(PoolConfig {
+        store: Arc::clone(store),
+        processes: jobs,
+        scratch: settings.directory.join("scratch"),
+        worker_command: worker_command(),
+        memory_limit: None,
+        sandbox: settings.sandbox,
+    })
+    .context("cannot start gg's worker processes")?;
+    let (kind, why) = pool.kind();
+    if let Some(why) = why {
+        console.notice(&format!("steps are not isolated: {why}"));
+    }
+    pool.on_materialise(in_place(Arc::clone(store)));
+    Ok((pool, if kind == SandboxKind::Namespace { "namespaces" } else { "none (plain directory)" }))
 }
 
 /// The ledger for steps that are not isolated. Such a step may have read what its thunk does not name; believed by later
 /// builds, its result would be wrong as soon as that changes. What isolated steps came to is believed.
-struct Unsealed(Arc<Store>);
+struct Unsealed(Arc<dyn Ledger>);
 
 impl Ledger for Unsealed {
     fn read_thunk(&self, name: &Name) -> Result<Arc<Thunk>, LedgerError> {
-        Ledger::read_thunk(&*self.0, name)
+        self.0.read_thunk(name)
     }
 
     fn reduction(&self, thunk: &Name) -> Result<Option<Reduction>, LedgerError> {
-        Ledger::reduction(&*self.0, thunk)
+        self.0.reduction(thunk)
     }
 
     fn record(&self, _: &Reduction) -> Result<(), LedgerError> {
@@ -114,7 +204,7 @@ impl Ledger for Unsealed {
     }
 
     fn forget(&self, thunk: &Name) {
-        Ledger::forget(&*self.0, thunk);
+        self.0.forget(thunk);
     }
 }
 

@@ -14,8 +14,14 @@
 
 pub mod args;
 pub mod command;
+mod config;
 mod console;
+#[cfg(feature = "lambda")]
+mod cost;
 mod engine;
+mod engines;
+#[cfg(feature = "lambda")]
+mod far;
 mod history;
 mod pending;
 mod report;

@@ -1,11 +1,16 @@
 //! Where `gg infer` left placeholders, so that `gg force` without arguments finds them.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use gg_force::{Cause, Coordinator, Request};
+
+use crate::console::Console;
+use crate::session::{Deliveries, Placeholders};
 
 fn file(directory: &Path, root: &Path) -> PathBuf {
     let name = gg_ir::Name::of_value(root.as_os_str().as_bytes()).to_string();
@@ -46,4 +51,52 @@ pub fn store(directory: &Path, root: &Path, paths: &[PathBuf]) -> Result<()> {
 pub fn load(directory: &Path, root: &Path) -> Vec<PathBuf> {
     let bytes = fs::read(file(directory, root)).unwrap_or_default();
     bytes.split(|&b| b == 0).filter(|path| !path.is_empty()).map(|path| OsStr::from_bytes(path).into()).collect()
+}
+
+/// Computes those of these files that are placeholders, and puts what they stand for in their place; how many could not be.
+pub fn settle(
+    paths: &[PathBuf],
+    placeholders: &Placeholders,
+    coordinator: &Coordinator,
+    deliveries: &Deliveries,
+    console: &Console,
+) -> usize {
+    let adopted = paths.iter().filter_map(|path| Some((path, placeholders.adopt(path)?.thunk)));
+    let wanted: Vec<_> = adopted.collect();
+    for (path, name) in &wanted {
+        coordinator.add(Request {
+            name: *name,
+            thunk: None,
+            kind: "other".into(),
+            label: path.display().to_string(),
+            volatile: false,
+            eager: false,
+        });
+    }
+    // A thunk may have several files here: what it says is said once.
+    let mut told = BTreeSet::new();
+    let mut failed = 0;
+    for (path, thunk) in &wanted {
+        let done = match coordinator.wait(thunk) {
+            Ok(reduction) => {
+                if told.insert(*thunk) {
+                    console.output(&reduction.stdout, &reduction.stderr);
+                }
+                deliveries
+                    .complete(thunk, &reduction)
+                    .map_err(|(path, error)| format!("cannot write {}: {error}", path.display()))
+            }
+            Err(failure) => {
+                if let (Cause::Program(program), true) = (&failure.cause, told.insert(*thunk)) {
+                    console.output(&program.stdout, &program.stderr);
+                }
+                Err(failure.cause.to_string())
+            }
+        };
+        if let Err(why) = done {
+            console.notice(&format!("{}: {why}", path.display()));
+            failed += 1;
+        }
+    }
+    failed
 }

@@ -33,8 +33,26 @@ pub struct Report {
     pub here: Vec<HereEntry>,
     /// Tools that were called by an absolute path, past the stand-ins, and how often.
     pub bypassed: BTreeMap<String, u64>,
+    /// What engines far away did.
+    #[serde(default)]
+    pub engines: Vec<EngineEntry>,
     /// Things that a person may want to know.
     pub notices: Vec<String>,
+}
+
+/// What an engine far away did.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EngineEntry {
+    /// Its name.
+    pub name: String,
+    /// How many steps it was allowed at once.
+    pub jobs: usize,
+    /// What it counted; what did not happen is left out.
+    pub counts: BTreeMap<String, u64>,
+    /// What it cost by the table of prices, in US dollars.
+    pub dollars: f64,
+    /// Why it was not asked any more, if so.
+    pub down: Option<String>,
 }
 
 /// One step.
@@ -188,11 +206,72 @@ impl Report {
                 writeln!(out, "{count:>6}  {tool}")?;
             }
         }
+        self.engines.iter().try_for_each(|engine| engine.print(out))?;
         if !self.notices.is_empty() {
             writeln!(out)?;
             for notice in &self.notices {
                 writeln!(out, "note: {notice}")?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl EngineEntry {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let count = |name: &str| self.counts.get(name).copied().unwrap_or(0);
+        let mib = |name: &str| count(name) as f64 / (1 << 20) as f64;
+        writeln!(out, "\nengine {} (at most {} at once)", self.name, self.jobs)?;
+        writeln!(
+            out,
+            "  {} requests, {} answers, {} cold; {:.1} s billed, {:.1} GiB s; about ${:.4}",
+            count("requests"),
+            count("answers"),
+            count("cold"),
+            count("billed_ms") as f64 / 1e3,
+            count("mib_ms") as f64 / 1024.0 / 1e3,
+            self.dollars
+        )?;
+        let seconds = |name: &str| count(name) as f64 / 1e6;
+        writeln!(
+            out,
+            "  on functions: fetch {:.1} s, materialise {:.1} s, run {:.1} s, store {:.1} s; {} store requests, {:.1} MiB down, {:.1} MiB up",
+            seconds("fetch_us"),
+            seconds("materialise_us"),
+            seconds("run_us"),
+            seconds("store_us"),
+            count("worker_store_requests"),
+            mib("worker_bytes_down"),
+            mib("worker_bytes_up")
+        )?;
+        writeln!(
+            out,
+            "  from here: {:.1} MiB to the store, {:.1} MiB from it; {:.1} MiB of requests, {:.1} MiB of answers",
+            mib("store_bytes_up"),
+            mib("store_bytes_down"),
+            mib("bytes_sent"),
+            mib("bytes_received")
+        )?;
+        let trouble: Vec<String> = [
+            ("throttled", "refused as too many"),
+            ("failed", "failed by the service"),
+            ("crashed", "functions that died"),
+            ("lost", "lost connections"),
+            ("corrupt", "damaged answers or objects"),
+            ("duplicated", "sent twice since they lagged"),
+            ("duplicates_won", "where the second was first"),
+            ("uploaded_again", "uploads repeated"),
+            ("given_back", "steps given to another engine"),
+        ]
+        .iter()
+        .filter(|(name, _)| count(name) > 0)
+        .map(|(name, text)| format!("{} {text}", count(name)))
+        .collect();
+        if !trouble.is_empty() {
+            writeln!(out, "  overcome: {}", trouble.join(", "))?;
+        }
+        if let Some(down) = &self.down {
+            writeln!(out, "  {down}")?;
         }
         Ok(())
     }

@@ -48,6 +48,27 @@ pub struct Build {
     pub ignore_errors: bool,
 }
 
+/// What an earlier `gg infer` left here becomes real files first: a program that make starts could not tell them from sources.
+/// A step that fails is make's to do again.
+fn settle_earlier(
+    settings: &Settings,
+    root: &Path,
+    placeholders: &Placeholders,
+    forces: &Forces,
+    deliveries: &Deliveries,
+    console: &Console,
+) -> Result<()> {
+    let left = crate::pending::load(&settings.directory, root);
+    if left.is_empty() {
+        return Ok(());
+    }
+    crate::pending::settle(&left, placeholders, &forces.coordinator, deliveries, console);
+    for path in left.iter().filter(|path| Placeholders::at(path).is_some()) {
+        std::fs::remove_file(path).with_context(|| format!("cannot remove the placeholder {}", path.display()))?;
+    }
+    crate::pending::store(&settings.directory, root, &[])
+}
+
 /// Runs a build; returns its exit status.
 ///
 /// # Errors
@@ -97,6 +118,9 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         signals::die_of(interruption.signal());
     }
 
+    if build.force {
+        settle_earlier(settings, &root, &placeholders, &forces, &deliveries, &console)?;
+    }
     let eager_reason = match (settings.lazy, gg_watch::supported()) {
         (false, _) => Some("GG_LAZY=0 asks for it".to_owned()),
         _ if !forces.isolated => Some("steps are not isolated, so they work on the files of the tree".to_owned()),
@@ -180,6 +204,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         steps,
         here,
         bypassed: guard.bypassed(),
+        engines: forces.report(),
         notices,
     };
     // The build is done; what cannot be noted down does not undo it.
@@ -362,11 +387,13 @@ fn tick(console: &Arc<Console>, forces: &Forces) -> Arc<AtomicBool> {
     let done = Arc::new(AtomicBool::new(false));
     if console.is_terminal() {
         let (console, coordinator, done) = (Arc::clone(console), Arc::clone(&forces.coordinator), Arc::clone(&done));
+        let dollars = forces.dollars();
         drop(std::thread::Builder::new().name("gg-status".into()).spawn(move || {
             while !done.load(Ordering::SeqCst) {
                 let now = coordinator.progress();
+                let cost = dollars().map_or_else(String::new, |cost| format!(", ${cost:.3}"));
                 console.status(&format!(
-                    "gg: {} of {} steps done ({} from the cache), {} running, {} failed",
+                    "gg: {} of {} steps done ({} from the cache), {} running, {} failed{cost}",
                     now.done, now.total, now.cached, now.running, now.failed
                 ));
                 std::thread::sleep(Duration::from_millis(200));

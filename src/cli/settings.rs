@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use gg_worker::SandboxChoice;
 
+use crate::config::{self, Config};
+use crate::engines::Choice;
+
 /// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -22,6 +25,12 @@ pub struct Settings {
     /// Where descriptions of further tools are: `GG_TOOLS`, or `gg/tools` in the user's configuration directory; none
     /// where that does not exist.
     pub tools: Option<PathBuf>,
+    /// Where steps run, in the order in which engines are asked; this machine where nothing is said (`GG_ENGINE`).
+    pub engines: Vec<Choice>,
+    /// Whether this machine runs what the engines give back: `GG_FALLBACK` (`1`, `0`).
+    pub fallback: bool,
+    /// What the configuration files say, with the environment over them.
+    pub config: Config,
     /// Whether to show progress on a terminal: `GG_STATUS` (`1`, `0`).
     pub status: bool,
 }
@@ -47,7 +56,17 @@ impl Settings {
             Some("plain") => SandboxChoice::Plain,
             Some(text) => bail!("GG_SANDBOX is {text:?}; auto, namespace or plain is needed"),
         };
+        let here = env::current_dir().unwrap_or_default();
+        let mut config = Config::load(&here, config::user_directory().as_deref())?;
+        overrule(&mut config)?;
+        let mut engines = Vec::new();
+        for text in &config.engine {
+            engines.extend(Choice::parse_list(text).context("GG_ENGINE or `engine` in gg.toml")?);
+        }
         Ok(Self {
+            engines,
+            fallback: switch("GG_FALLBACK", config.fallback.unwrap_or(true))?,
+            config,
             directory: canonical(directory()?),
             tools: tools()?,
             jobs,
@@ -55,6 +74,42 @@ impl Settings {
             lazy: switch("GG_LAZY", true)?,
             status: switch("GG_STATUS", true)?,
         })
+    }
+}
+
+/// Puts what the environment says over what the files say.
+fn overrule(config: &mut Config) -> Result<()> {
+    let text = |name: &str| match variable(name).map(OsString::into_string) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(value)) => bail!("{name} is {value:?}, which is no text"),
+    };
+    if let Some(engines) = text("GG_ENGINE")? {
+        config.engine = vec![engines];
+    }
+    let places = [
+        ("GG_STORE", &mut config.store.uri),
+        ("GG_REDUCTIONS", &mut config.store.reductions),
+        ("GG_FUNCTION", &mut config.lambda.function),
+        ("GG_LARGER_FUNCTION", &mut config.lambda.larger),
+        ("GG_REGION", &mut config.lambda.region),
+        ("GG_LAMBDA_ENDPOINT", &mut config.lambda.endpoint),
+    ];
+    for (name, place) in places {
+        if let Some(value) = text(name)? {
+            *place = Some(value);
+        }
+    }
+    Ok(())
+}
+
+impl Settings {
+    /// Puts what the command line says over the rest.
+    pub fn choose(&mut self, engines: Vec<Choice>, fallback: Option<bool>) {
+        if !engines.is_empty() {
+            self.engines = engines;
+        }
+        self.fallback = fallback.unwrap_or(self.fallback);
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Work {
     pub resolved: BTreeMap<Reference, Name>,
     /// How often the thunk has been started before.
     pub earlier: u32,
+    /// The kind of step: compile, link, ...
+    pub kind: Arc<str>,
     /// The label for a person.
     pub label: Arc<str>,
 }
@@ -44,6 +46,11 @@ pub enum EngineResult {
         /// Whether the same engine may do better next time.
         again: bool,
     },
+    /// This engine cannot run the thunk, by no fault of its program, and need not be asked again: the next one is.
+    Declined {
+        /// Why, for a person, who is told of each reason once.
+        text: String,
+    },
     /// It was cancelled.
     Cancelled,
 }
@@ -55,6 +62,11 @@ pub trait Engine: Send + Sync {
 
     /// How many thunks it runs at once. Asked before each round of scheduling, and may change.
     fn capacity(&self) -> usize;
+
+    /// Whether it only takes thunks that every other engine has given back.
+    fn is_reserve(&self) -> bool {
+        false
+    }
 
     /// Starts an execution and returns at once. `done` is called exactly once, from any thread; one that is dropped
     /// uncalled counts as [`EngineResult::Broken`].

@@ -296,6 +296,7 @@ impl Plan {
             }
             EngineResult::Missing(object) | EngineResult::Corrupt(object) => self.lost(id, object),
             EngineResult::Broken { text, again } => self.engine_failed(id, engine, &text, again),
+            EngineResult::Declined { text } => self.engine_declined(id, engine, text),
             EngineResult::Cancelled => self.engine_failed(id, engine, "the execution was cancelled", true),
         }
     }

@@ -12,7 +12,7 @@
 //!   - `graph`: who needs whom, and the longest path from each thunk to a sink
 //!   - `schedule`: who picks the next thunk, and where it runs
 //! - `policy`, `history`: the figures it goes by
-//! - `engine`: [`Engine`]: where thunks run; `local`: on this machine
+//! - `engine`: [`Engine`]: where thunks run; `local`: on this machine; `lambda`: as calls of an AWS Lambda function (feature `lambda`)
 //! - `ledger`: [`Ledger`]: what is asked of the store
 //! - `clock`: [`Clock`]: time, real or imagined
 //!
@@ -34,6 +34,8 @@ mod failure;
 mod graph;
 mod history;
 mod ids;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod ledger;
 mod local;
 mod node;
@@ -61,6 +63,8 @@ pub use failure::{Cause, Outcome, ThunkFailure};
 pub use gg_worker::{Failure, Status};
 pub use history::History;
 pub use ids::ThunkId;
+#[cfg(feature = "lambda")]
+pub use lambda::{LambdaEngine, LambdaError, LambdaOptions, Tally};
 pub use ledger::{Ledger, LedgerError};
 pub use local::{LocalEngine, LocalOptions};
 pub use observer::{Finished, NoObserver, Observer, Served};

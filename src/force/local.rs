@@ -20,6 +20,8 @@ pub struct LocalOptions {
     pub timeout: Duration,
     /// Whether programs find terminals as their standard output and error.
     pub terminal: bool,
+    /// Whether it only takes what all other engines have given back.
+    pub reserve: bool,
 }
 
 /// Runs thunks in the worker processes of this machine.
@@ -139,6 +141,10 @@ impl Engine for LocalEngine {
 
     fn capacity(&self) -> usize {
         self.jobs
+    }
+
+    fn is_reserve(&self) -> bool {
+        self.desk.options.reserve
     }
 
     fn start(&self, work: Work, done: Done) {

@@ -140,12 +140,13 @@ pub(crate) struct Times {
 impl Node {
     pub fn new(name: Name, thunk: Option<Arc<Thunk>>, kind: &str, label: &str) -> Self {
         let depends = thunk.as_ref().is_some_and(|thunk| thunk.dependencies().next().is_some());
+        let volatile = thunk.as_ref().is_some_and(|thunk| thunk.volatile);
         Self {
             name,
             thunk,
             kind: kind.into(),
             label: label.into(),
-            volatile: false,
+            volatile,
             tainted: false,
             eager: false,
             stand_in: false,
@@ -167,6 +168,8 @@ impl Node {
     /// Takes a description that was read later.
     pub fn describe(&mut self, thunk: Arc<Thunk>) {
         self.depends = thunk.dependencies().next().is_some();
+        self.volatile |= thunk.volatile;
+        self.tainted |= thunk.volatile;
         self.thunk = Some(thunk);
     }
 

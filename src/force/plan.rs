@@ -1,7 +1,7 @@
 //! The plan: which thunk is where, and what to do next. A state machine, without threads and I/O: events in, commands
 //! out. The life of one thunk is drawn in `node`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub(crate) enum Command {
 /// How a plan is made.
 pub(crate) struct Setup {
     pub engines: Vec<Arc<str>>,
+    /// Those that only take what all others have given back, a bit for each.
+    pub reserves: u64,
     pub policy: Policy,
     pub history: History,
     pub keep_going: bool,
@@ -103,6 +105,8 @@ pub(crate) struct Plan {
     pub(crate) cancelled: bool,
     pub(crate) summary: Summary,
     pub(crate) unended: usize,
+    /// What has been told of steps that engines gave back.
+    pub(crate) told: HashSet<String>,
 }
 
 /// How soon to look again when no engine has room and none is busy.
@@ -111,7 +115,7 @@ const POLL: Duration = Duration::from_millis(100);
 impl Plan {
     pub fn new(setup: Setup) -> Self {
         Self {
-            schedule: Schedule::new(setup.engines.len()),
+            schedule: Schedule::new(setup.engines.len(), setup.reserves),
             setup,
             graph: Graph::default(),
             now: Duration::ZERO,
@@ -126,6 +130,7 @@ impl Plan {
             cancelled: false,
             summary: Summary::default(),
             unended: 0,
+            told: HashSet::new(),
         }
     }
 
@@ -168,7 +173,7 @@ impl Plan {
         }
         let Request { name, thunk, kind, label, volatile, eager } = request;
         let mut node = Node::new(name, thunk, &kind, &label);
-        node.volatile = volatile;
+        node.volatile |= volatile;
         node.eager = eager;
         node.rank.weight = self.weight(&node);
         let id = self.graph.add(node);
@@ -284,7 +289,15 @@ impl Plan {
         self.runs.insert(run, (id, engine));
         let now = self.now;
         let node = &mut self.graph[id];
-        let work = Work { id, name: node.name, thunk, resolved, earlier: node.tries.runs, label: node.label.clone() };
+        let work = Work {
+            id,
+            name: node.name,
+            thunk,
+            resolved,
+            earlier: node.tries.runs,
+            kind: node.kind.clone(),
+            label: node.label.clone(),
+        };
         node.state = State::Running(run);
         node.tries.runs += 1;
         node.tries.engine = Some(engine);

@@ -90,6 +90,21 @@ impl Plan {
         self.wait_for_all(id, Why::Again);
     }
 
+    /// The engine gave the thunk back: the next one is asked. Thousands may come back for the same reason, which is told once.
+    pub(crate) fn engine_declined(&mut self, id: ThunkId, engine: EngineIndex, text: String) {
+        let name = self.setup.engines[engine].clone();
+        let node = &mut self.graph[id];
+        node.tries.banned |= bit(engine);
+        let (banned, label) = (node.tries.banned, node.label.clone());
+        if (0..self.schedule.engines()).all(|engine| banned & bit(engine) != 0) {
+            return self.fail(id, Cause::Infrastructure(format!("engine '{name}' did not run it: {text}")));
+        }
+        if self.told.insert(text.clone()) {
+            self.notice(format!("{label}: engine '{name}' gives it to the next engine: {text} (told once)"));
+        }
+        self.wait_for_all(id, Why::Again);
+    }
+
     pub(crate) fn fire_timers(&mut self) {
         while let Some(&(at, id)) = self.timers.first() {
             if at > self.now {

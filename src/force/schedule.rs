@@ -25,12 +25,14 @@ pub(crate) struct Schedule {
     ready: BTreeMap<u64, BTreeSet<Rank>>,
     length: usize,
     running: Vec<usize>,
+    /// The engines that only take what all others are banned from.
+    reserves: u64,
     order: u64,
 }
 
 impl Schedule {
-    pub fn new(engines: usize) -> Self {
-        Self { running: vec![0; engines], ..Self::default() }
+    pub fn new(engines: usize, reserves: u64) -> Self {
+        Self { running: vec![0; engines], reserves, ..Self::default() }
     }
 
     pub fn engines(&self) -> usize {
@@ -69,9 +71,11 @@ impl Schedule {
     /// Takes the first ready thunk that an engine has room for, and the first engine that has, and counts it there.
     /// With `only_urgent`, others stay.
     pub fn pick(&mut self, capacity: &[usize], only_urgent: bool) -> Option<(ThunkId, EngineIndex)> {
+        let all = 0..self.running.len();
+        let first = all.clone().filter(|&e| self.reserves & bit(e) == 0).fold(0, |set, e| set | bit(e));
         let free = |banned: u64| {
-            (0..self.running.len())
-                .find(|&e| banned & bit(e) == 0 && self.running[e] < capacity.get(e).copied().unwrap_or(0))
+            let allowed = if banned & first == first { !banned } else { !banned & first };
+            all.clone().find(|&e| allowed & bit(e) != 0 && self.running[e] < capacity.get(e).copied().unwrap_or(0))
         };
         let heads = self.ready.iter().filter_map(|(&banned, set)| Some((*set.last()?, banned, free(banned)?)));
         let (rank, banned, engine) = heads.max()?;
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn urgent_then_long_then_early() {
-        let mut schedule = Schedule::new(1);
+        let mut schedule = Schedule::new(1, 0);
         ready(&mut schedule, 0, false, 5, 0);
         ready(&mut schedule, 1, false, 9, 0);
         ready(&mut schedule, 2, false, 5, 0);
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_first_engine_with_room_that_is_not_banned() {
-        let mut schedule = Schedule::new(2);
+        let mut schedule = Schedule::new(2, 0);
         ready(&mut schedule, 0, false, 9, bit(0));
         ready(&mut schedule, 1, false, 8, 0);
         ready(&mut schedule, 2, false, 7, bit(0));
@@ -135,5 +139,16 @@ mod tests {
         schedule.release(1);
         assert_eq!(schedule.pick(&[2, 1], true), None);
         assert_eq!(schedule.pick(&[2, 1], false), Some((ThunkId(2), 1)));
+    }
+
+    #[test]
+    fn a_reserve_takes_what_nobody_else_may() {
+        let mut schedule = Schedule::new(3, bit(2));
+        ready(&mut schedule, 0, false, 9, 0);
+        ready(&mut schedule, 1, false, 8, bit(0));
+        ready(&mut schedule, 2, false, 7, bit(0) | bit(1));
+        assert_eq!(schedule.pick(&[0, 0, 9], false), Some((ThunkId(2), 2)));
+        assert_eq!(schedule.pick(&[0, 0, 9], false), None);
+        assert_eq!(schedule.pick(&[0, 1, 9], false), Some((ThunkId(0), 1)));
     }
 }

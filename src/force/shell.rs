@@ -94,6 +94,10 @@ impl Shell {
     ) -> std::io::Result<Self> {
         let setup = Setup {
             engines: config.engines.iter().map(|engine| engine.name().into()).collect(),
+            reserves: (0..)
+                .zip(&config.engines)
+                .filter(|(_, engine)| engine.is_reserve())
+                .fold(0, |set, (e, _)| set | crate::schedule::bit(e)),
             policy: config.policy,
             history: config.history,
             keep_going: config.keep_going,

@@ -38,6 +38,7 @@ pub fn thunk(label: &str, dependencies: &[Name]) -> Arc<Thunk> {
         inputs: inputs.collect(),
         outputs: [(tag(), Output { path: AbsPath::new(format!("/out/{label}")).unwrap(), optional: false })].into(),
         timeout: None,
+        volatile: false,
     })
 }
 
@@ -124,6 +125,7 @@ impl World {
 
     pub fn with(capacity: &[usize], change: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = Setup {
+            reserves: 0,
             engines: (0..capacity.len()).map(|i| format!("e{i}").into()).collect(),
             policy: Policy::default(),
             history: History::new(),

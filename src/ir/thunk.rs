@@ -18,6 +18,8 @@ pub struct Thunk {
     pub outputs: BTreeMap<Tag, Output>,
     /// How long it may take, in seconds; a hint to the engine, and part of the name since it can decide the result.
     pub timeout: Option<u32>,
+    /// Whether the result tells more than the inputs say: the date, say. It is then made anew in each build.
+    pub volatile: bool,
 }
 
 /// The program and what it is called with.
@@ -107,6 +109,7 @@ impl Thunk {
         }
         // Zero stands for none: a computation that may take no time is never asked for.
         w.number(self.timeout.unwrap_or(0).into());
+        w.byte(self.volatile.into());
         w.finish()
     }
 
@@ -124,8 +127,9 @@ impl Thunk {
         let inputs = r.map(Reader::path, read_input)?;
         let outputs = r.map(Reader::tag, |r| Ok(Output { path: r.path()?, optional: r.flag()? }))?;
         let timeout = Some(r.small()?).filter(|&seconds| seconds > 0);
+        let volatile = r.flag()?;
         r.finish()?;
-        Ok(Self { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout })
+        Ok(Self { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout, volatile })
     }
 
     /// The thunk's name.
@@ -197,10 +201,10 @@ mod tests {
         fn thunk()(
             executable in path(), args in vec(text(), 0..5), env in btree_map(text(), text(), 0..5), cwd in path(),
             umask in 0u32..0o1000, inputs in btree_map(path(), input(), 0..8),
-            outputs in btree_map(tag(), (path(), any::<bool>()), 0..4), timeout in proptest::option::of(1u32..),
+            outputs in btree_map(tag(), (path(), any::<bool>()), 0..4), timeout in proptest::option::of(1u32..), volatile: bool,
         ) -> Thunk {
             let outputs = outputs.into_iter().map(|(tag, (path, optional))| (tag, Output { path, optional })).collect();
-            Thunk { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout }
+            Thunk { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout, volatile }
         }
     }
 
@@ -252,7 +256,8 @@ mod tests {
             outputs: [(Tag::new("o").unwrap(), Output { path: AbsPath::new("/p/a.o").unwrap(), optional: false })]
                 .into(),
             timeout: None,
+            volatile: false,
         };
-        assert_eq!(thunk.name().to_string(), "TzKC35j4gm3GUPGAAkHp0_AOPwOgC0hU8C25slVshfAY00000067");
+        assert_eq!(thunk.name().to_string(), "TfTxuFT7ILHis_O6VG_-344Y1Q5lj0kHsrggVUbxZpmY00000068");
     }
 }

@@ -121,7 +121,11 @@ impl Store {
             }
             self.origins.drop_file(name, &origin);
         }
-        let Some((file, _, path)) = self.open_object(name)? else { return Err(StoreError::Missing { name: *name }) };
+        let opened = match self.open_object(name)? {
+            None if self.bring(name) => self.open_object(name)?,
+            opened => opened,
+        };
+        let Some((file, _, path)) = opened else { return Err(StoreError::Missing { name: *name }) };
         self.fill(name, file, &path, to)?.ok_or_else(|| self.corrupt(name))
     }
 

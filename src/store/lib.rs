@@ -15,6 +15,7 @@
 //! - `origin`: files and directories of the system that stand in for objects
 //! - `snapshot`: directories of the system as trees
 //! - `reductions`: what thunks evaluated to
+//! - `supply`: [`Supply`]: objects that are not here, but can be brought
 //! - `lease`: [`Lease`]: what protects a running build from garbage collection
 //! - `gc`: [`GcReport`]: garbage collection
 //! - `verify`: [`VerifyReport`]: looking through a whole store, and emptying it
@@ -47,6 +48,7 @@ mod staged;
 mod stamp;
 mod stamps;
 mod store;
+mod supply;
 mod verify;
 
 pub use error::{Result, StoreError};
@@ -55,4 +57,5 @@ pub use lease::Lease;
 pub use staged::Staged;
 pub use stamp::{SETTLE, Stamp};
 pub use store::Store;
+pub use supply::Supply;
 pub use verify::VerifyReport;

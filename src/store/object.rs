@@ -122,10 +122,10 @@ impl Store {
         Ok(name)
     }
 
-    /// Whether the object is to be had: from the store, or from a file of the system that is known to hold it. What is
-    /// found is protected from garbage collection while a lease is held.
+    /// Whether the object is to be had: from the store, from a file of the system that is known to hold it, or from whoever
+    /// supplies the store. What is found here is protected from garbage collection while a lease is held.
     pub fn contains(&self, name: &Name) -> bool {
-        self.present(name) || self.origins.valid(name).is_some()
+        self.holds(name) || self.promised(name)
     }
 
     /// Whether there is an object file of the right length; marks it as used.
@@ -205,7 +205,9 @@ impl Store {
     /// [`StoreError::Missing`] when it is nowhere; [`StoreError::Corrupt`] when its file is damaged, which is then out of
     /// the way, so that the object can be put again.
     pub fn read(&self, name: &Name) -> Result<Vec<u8>> {
-        let Some((mut file, meta, path)) = self.open_object(name)? else { return self.read_origin(name) };
+        let Some((mut file, meta, path)) = self.open_object(name)? else {
+            return self.read_origin(name)?.map_or_else(|| self.read_brought(name), Ok);
+        };
         let mut bytes = Vec::with_capacity(meta.len() as usize);
         file.read_to_end(&mut bytes).map_err(|error| self.unreadable(name, &path, error))?;
         if !name.matches(&bytes) {
@@ -215,14 +217,18 @@ impl Store {
         Ok(bytes)
     }
 
-    fn read_origin(&self, name: &Name) -> Result<Vec<u8>> {
+    fn read_brought(&self, name: &Name) -> Result<Vec<u8>> {
+        if self.bring(name) && self.holds(name) { self.read(name) } else { Err(StoreError::Missing { name: *name }) }
+    }
+
+    fn read_origin(&self, name: &Name) -> Result<Option<Vec<u8>>> {
         while let Some(path) = self.origins.valid(name) {
             match fs::read(&path) {
-                Ok(bytes) if name.matches(&bytes) => return Ok(bytes),
+                Ok(bytes) if name.matches(&bytes) => return Ok(Some(bytes)),
                 _ => self.origins.drop_file(name, &path),
             }
         }
-        Err(StoreError::Missing { name: *name })
+        Ok(None)
     }
 
     /// A file that holds exactly the object's bytes, for mounting and copying: the object's own, or one of the system.
@@ -237,9 +243,11 @@ impl Store {
         if let Some(path) = self.origins.valid(name) {
             return Ok(path);
         }
-        let Some((mut file, meta, path)) = self.open_object(name)? else {
-            return Err(StoreError::Missing { name: *name });
+        let opened = match self.open_object(name)? {
+            None if self.bring(name) => self.open_object(name)?,
+            opened => opened,
         };
+        let Some((mut file, meta, path)) = opened else { return Err(StoreError::Missing { name: *name }) };
         self.verify(name, &mut file, &meta, &path)?;
         Ok(path)
     }

@@ -16,6 +16,7 @@ use crate::reflink::Reflinks;
 use crate::shards::Shards;
 use crate::snapshot::Snapshots;
 use crate::stamps::Stamps;
+use crate::supply::Supplier;
 
 /// Thunks and trees kept decoded, of each kind. A thunk takes some kilobytes.
 const DECODED: usize = 4096;
@@ -33,6 +34,7 @@ pub struct Store {
     /// Objects whose files this process has read and found right.
     pub(crate) verified: Shards<Name, Seen>,
     pub(crate) reflinks: Reflinks,
+    pub(crate) supplier: Supplier,
     thunks: Recent<Name, Thunk>,
     trees: Recent<Name, Tree>,
 }
@@ -59,6 +61,7 @@ impl Store {
             touched: Shards::new(),
             verified: Shards::new(),
             reflinks: Reflinks::default(),
+            supplier: Supplier::default(),
             thunks: Recent::new(DECODED),
             trees: Recent::new(DECODED),
             layout,

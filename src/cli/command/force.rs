@@ -1,11 +1,9 @@
 //! `gg force`.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use gg_force::Request;
 use gg_store::Store;
 
 use crate::console::Console;
@@ -44,49 +42,12 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     let mut wanted = Vec::new();
     for path in paths {
         let path = root.join(path);
-        match placeholders.adopt(&path) {
-            Some(placeholder) => {
-                let (name, label) = (placeholder.thunk, path.display().to_string());
-                forces.coordinator.add(Request {
-                    name,
-                    thunk: None,
-                    kind: "other".into(),
-                    label,
-                    volatile: false,
-                    eager: false,
-                });
-                wanted.push((path, placeholder));
-            }
-            None if files.is_empty() || path.exists() => {}
-            None => bail!("{}: no such file", path.display()),
+        if Placeholders::at(&path).is_none() && !files.is_empty() && !path.exists() {
+            bail!("{}: no such file", path.display());
         }
+        wanted.push(path);
     }
-    // A thunk may have several files here: what it says is said once.
-    let mut told = BTreeSet::new();
-    let mut failed = 0;
-    for (path, placeholder) in &wanted {
-        let outcome = forces.coordinator.wait(&placeholder.thunk);
-        let done = match outcome {
-            Ok(reduction) => {
-                if told.insert(placeholder.thunk) {
-                    console.output(&reduction.stdout, &reduction.stderr);
-                }
-                deliveries
-                    .complete(&placeholder.thunk, &reduction)
-                    .map_err(|(path, error)| format!("cannot write {}: {error}", path.display()))
-            }
-            Err(failure) => {
-                if let (gg_force::Cause::Program(program), true) = (&failure.cause, told.insert(placeholder.thunk)) {
-                    console.output(&program.stdout, &program.stderr);
-                }
-                Err(failure.cause.to_string())
-            }
-        };
-        if let Err(why) = done {
-            console.notice(&format!("{}: {why}", path.display()));
-            failed += 1;
-        }
-    }
+    let failed = pending::settle(&wanted, &placeholders, &forces.coordinator, &deliveries, &console);
     forces.coordinator.wait_all();
     forces.end();
     let mut still = pending::load(&settings.directory, &root);

@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use crate::args::{BuildArgs, Command};
+use crate::engines;
 use crate::run::{Build, run as build};
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -21,11 +22,17 @@ use crate::signals::Signals;
 /// # Errors
 /// When gg cannot do what it is asked; the text is for a person.
 pub fn run(command: Command, stop: Signals) -> Result<i32> {
-    let settings = Settings::from_env()?;
+    let mut settings = Settings::from_env()?;
     match command {
-        Command::Build(args) => build(&of(args, true), &settings, stop),
+        Command::Build(args) => {
+            settings.choose(args.engines.clone(), args.fallback());
+            build(&of(args, true), &settings, stop)
+        }
         Command::Infer(args) => build(&of(args, false), &settings, stop),
-        Command::Force { files } => force::run(&files, &settings, stop),
+        Command::Force { files, engines } => {
+            settings.choose(engines, None);
+            force::run(&files, &settings, stop)
+        }
         Command::Describe { what, json } => describe::run(&what, json, &settings),
         Command::Graph { dot } => graph::run(dot, &settings),
         Command::Report { json } => report::run(json, &settings),
@@ -45,7 +52,10 @@ fn of(args: BuildArgs, force: bool) -> Build {
 /// # Errors
 /// As [`run`].
 pub fn make(args: Vec<OsString>, stop: Signals) -> Result<i32> {
-    let settings = Settings::from_env()?;
+    let mut settings = Settings::from_env()?;
+    let taken = engines::take(args)?;
+    let args = taken.rest;
+    settings.choose(taken.engines, taken.fallback);
     let from_env = std::env::var_os("MAKEFLAGS").map(|flags| {
         // The first word may hold single letters without their dash (GNU make manual, "Communicating Options").
         let flags = flags.to_string_lossy().into_owned();

@@ -154,8 +154,7 @@ impl Session {
             thunk: Some(Arc::clone(&thunk)),
             kind: kind_name(step.kind).into(),
             label,
-            // SOURCE_DATE_EPOCH replaces the clock (GCC manual, "Environment Variables Affecting GCC").
-            volatile: step.volatile && !step.env.contains_key(OsStr::new("SOURCE_DATE_EPOCH")),
+            volatile: thunk.volatile,
             eager: at_once.is_some(),
         };
         if at_once.is_some() {

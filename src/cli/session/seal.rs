@@ -198,7 +198,9 @@ impl Sealer {
         };
         let declared = outputs.iter().map(|(tag, (_, output))| (tag.clone(), output.clone())).collect();
         let outputs = outputs.into_iter().map(|(tag, (path, _))| (tag, path)).collect();
-        Ok(SealedStep { thunk: Thunk { function, inputs, outputs: declared, timeout: None }, outputs })
+        // A build that says which time it is has the same result tomorrow.
+        let volatile = step.volatile && !step.env.contains_key(OsStr::new("SOURCE_DATE_EPOCH"));
+        Ok(SealedStep { thunk: Thunk { function, inputs, outputs: declared, timeout: None, volatile }, outputs })
     }
 
     /// A file found in a directory of the system: the whole top-level directory that it is in becomes visible, since

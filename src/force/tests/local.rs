@@ -58,7 +58,7 @@ impl Bench {
             sandbox: SandboxChoice::Namespace,
         })
         .unwrap();
-        let options = LocalOptions { jobs: 2, timeout: Duration::from_secs(60), terminal: false };
+        let options = LocalOptions { jobs: 2, timeout: Duration::from_secs(60), terminal: false, reserve: false };
         let coordinator = Coordinator::start(Config {
             store: store.clone(),
             engines: vec![Arc::new(LocalEngine::new(Arc::new(pool), options).unwrap())],
@@ -96,6 +96,7 @@ impl Bench {
             inputs: visible,
             outputs: [(tag(), Output { path: path(format!("/p/{output}")), optional: false })].into(),
             timeout: None,
+            volatile: false,
         }
     }
 

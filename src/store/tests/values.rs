@@ -29,6 +29,7 @@ fn thunk(arg: &str) -> Thunk {
         inputs: Default::default(),
         outputs: Default::default(),
         timeout: None,
+        volatile: false,
     }
 }
 

@@ -74,7 +74,7 @@ fn thunk(store: &Store, toolchain: Name) -> Any<Thunk> {
         umask: 0o22,
     };
     let output = Output { path: AbsPath::new("/home/user/project/src/out.o")?, optional: true };
-    Ok(Thunk { function, inputs, outputs: [(Tag::new("o")?, output)].into(), timeout: None })
+    Ok(Thunk { function, inputs, outputs: [(Tag::new("o")?, output)].into(), timeout: None, volatile: false })
 }
 
 /// User and system time of this process and of the children that it has waited for.

@@ -27,6 +27,7 @@ fn thunk(arg: Vec<u8>) -> Thunk {
         )]),
         outputs: BTreeMap::from([(Tag::new("out").unwrap(), Output { path: path("/p/a"), optional: false })]),
         timeout: None,
+        volatile: false,
     }
 }
 

@@ -189,7 +189,8 @@ impl<'a> Step<'a> {
             cwd: path("/p"),
             umask: 0o22,
         };
-        let thunk = Thunk { function, inputs: BTreeMap::new(), outputs: BTreeMap::new(), timeout: None };
+        let thunk =
+            Thunk { function, inputs: BTreeMap::new(), outputs: BTreeMap::new(), timeout: None, volatile: false };
         Self { bench, thunk, timeout: Duration::from_secs(60), terminal: false, resolved: BTreeMap::new() }
     }
 
@@ -238,6 +239,7 @@ impl<'a> Step<'a> {
             description: &self.thunk,
             resolved: self.resolved.clone(),
             timeout: self.timeout,
+            volatile: false,
             terminal: self.terminal,
         };
         self.bench.pool.run(&job, cancel)

@@ -1,0 +1,354 @@
+//! One step on the function: upload what is missing, call, and make sense of the end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use gg_ir::Name;
+use gg_store::StoreError;
+use gg_store::remote::{Missing, PackId, RemoteError, pack};
+use gg_worker::wire::{JobResult, MESSAGE_LIMIT, Refusal, RemoteJob, Request, Response, VERSION};
+
+use super::Desk;
+use super::call::{CallEnd, call};
+use super::needs::Needs;
+use crate::engine::{EngineResult, Work};
+
+/// The delay before the first further try; each one is twice as long.
+const BACKOFF: Duration = Duration::from_millis(100);
+/// The longest such delay.
+const BACKOFF_CAP: Duration = Duration::from_secs(5);
+/// How often a request is looked at that may lag.
+const LOOK: Duration = Duration::from_millis(200);
+/// Bytes of outputs that come with the answer; larger ones go through the store.
+const INLINE_ANSWER: u64 = 256 << 10;
+/// How often one step's objects are uploaded again.
+const UPLOADS: u32 = 6;
+
+/// What one step has been through.
+struct Trials {
+    begun: Instant,
+    failures: u32,
+    uploads: u32,
+    throttled: u32,
+    /// Whether the larger function is asked.
+    larger: bool,
+}
+
+/// What follows an end.
+enum Next {
+    Result(EngineResult),
+    /// Send it again, after the delay.
+    Again(Duration),
+}
+
+fn declined(text: impl Into<String>) -> Next {
+    Next::Result(EngineResult::Declined { text: text.into() })
+}
+
+/// Between half and all of the delay, so that not all come back at once.
+fn jitter(delay: Duration) -> Duration {
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    delay / 2 + delay.mul_f64(f64::from(nanos % 1000) / 2000.0)
+}
+
+fn backoff(count: u32) -> Duration {
+    jitter(BACKOFF.saturating_mul(1 << count.min(16)).min(BACKOFF_CAP))
+}
+
+impl Desk {
+    /// Forces one step.
+    pub async fn force(self: &Arc<Self>, work: &Work) -> EngineResult {
+        let needs = match Needs::of(work) {
+            Ok(needs) => needs,
+            Err(reference) => {
+                let text = format!("the input {reference} was not resolved; this is gg's own fault");
+                return EngineResult::Broken { text, again: false };
+            }
+        };
+        let begun = Instant::now();
+        let mut trials = Trials { begun, failures: 0, uploads: 0, throttled: 0, larger: false };
+        loop {
+            if let Some(text) = self.down.get() {
+                return EngineResult::Declined { text: text.clone() };
+            }
+            let request = match self.request(work, &needs).await {
+                Ok(request) => request,
+                Err(result) => return result,
+            };
+            let function = match (&self.options.larger, trials.larger) {
+                (Some(larger), true) => larger,
+                _ => &self.options.function,
+            };
+            let end = if request.len() > MESSAGE_LIMIT {
+                CallEnd::TooLarge
+            } else {
+                self.ask(&work.kind, function, Arc::new(request)).await
+            };
+            match self.next(work, end, &mut trials).await {
+                Next::Result(result) => {
+                    if matches!(result, EngineResult::Declined { .. }) {
+                        self.tallies.count(|tally| tally.given_back += 1);
+                    }
+                    return result;
+                }
+                Next::Again(delay) => tokio::time::sleep(delay).await,
+            }
+        }
+    }
+
+    /// The request, with everything that it refers to in the store.
+    async fn request(&self, work: &Work, needs: &Needs) -> Result<Vec<u8>, EngineResult> {
+        let sources =
+            self.inventory.ensure(&needs.names, &needs.trees).await.map_err(|error| self.store_failed(error))?;
+        let own = work.thunk.timeout.map(|seconds| Duration::from_secs(seconds.into()));
+        let job = RemoteJob {
+            name: work.name,
+            thunk: (*work.thunk).clone(),
+            resolved: work.resolved.iter().map(|(reference, name)| (reference.clone(), *name)).collect(),
+            timeout_ms: own.unwrap_or(self.options.timeout).as_millis() as u64,
+            terminal: self.options.terminal,
+        };
+        let request = Request {
+            version: VERSION,
+            store: self.uri.clone(),
+            inline: Vec::new(),
+            sources,
+            jobs: vec![job],
+            inline_limit: INLINE_ANSWER,
+            record: self.options.record,
+        };
+        Ok(request.encode())
+    }
+
+    fn store_failed(&self, error: RemoteError) -> EngineResult {
+        match error {
+            RemoteError::Local(local) => match &*local {
+                StoreError::Missing { name } => EngineResult::Missing(*name),
+                StoreError::Corrupt { name, .. } => EngineResult::Corrupt(*name),
+                other => EngineResult::Broken { text: other.to_string(), again: false },
+            },
+            RemoteError::Interrupted => EngineResult::Cancelled,
+            other => EngineResult::Declined { text: self.goes_down(&other.to_string()) },
+        }
+    }
+
+    /// From now on nothing is asked of the service; what to tell the person, once.
+    pub fn goes_down(&self, text: &str) -> String {
+        self.down.get_or_init(|| format!("AWS Lambda cannot be used any more: {text}")).clone()
+    }
+
+    /// Calls the function, and a second time where the first call lags; the first answer counts.
+    async fn ask(&self, kind: &Arc<str>, function: &str, request: Arc<Vec<u8>>) -> CallEnd {
+        let begun = Instant::now();
+        let one = || {
+            self.tallies.count(|tally| {
+                tally.requests += 1;
+                tally.sent += request.len() as u64;
+            });
+            call(&self.client, function, request.to_vec())
+        };
+        let under_way = self.under_way.fetch_add(1, Ordering::SeqCst);
+        let _guard = Guard(&self.under_way);
+        debug_assert!(under_way < usize::MAX);
+        let first = one();
+        tokio::pin!(first);
+        loop {
+            tokio::select! {
+                end = &mut first => return self.ended(kind, begun, end),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let lags = self.pace.lags_after(kind).is_some_and(|after| begun.elapsed() > after);
+            if lags && self.under_way.load(Ordering::SeqCst) < self.limit.now() {
+                break;
+            }
+        }
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        let _second_guard = Guard(&self.under_way);
+        self.tallies.count(|tally| tally.duplicated += 1);
+        let again = Instant::now();
+        let second = one();
+        tokio::pin!(second);
+        // An end that is no answer leaves the word to the other.
+        let (end, since) = tokio::select! {
+            end = &mut first => match end {
+                answer @ CallEnd::Answer(..) => (answer, begun),
+                _ => (second.await, again),
+            },
+            end = &mut second => match end {
+                answer @ CallEnd::Answer(..) => {
+                    self.tallies.count(|tally| tally.duplicates_won += 1);
+                    (answer, again)
+                }
+                _ => (first.await, begun),
+            },
+        };
+        self.ended(kind, since, end)
+    }
+
+    fn ended(&self, kind: &Arc<str>, begun: Instant, end: CallEnd) -> CallEnd {
+        match &end {
+            CallEnd::Answer(response, length) => {
+                self.pace.took(kind, begun.elapsed());
+                self.limit.passed();
+                self.tallies.count(|tally| {
+                    tally.add(&response.report, 0);
+                    tally.received += length;
+                });
+            }
+            CallEnd::Throttled(_) => {
+                self.limit.refused(Instant::now());
+                self.tallies.count(|tally| tally.throttled += 1);
+            }
+            CallEnd::Failed(_) => self.tallies.count(|tally| tally.failed += 1),
+            CallEnd::Lost(_) => self.tallies.count(|tally| tally.lost += 1),
+            CallEnd::Crashed(_) | CallEnd::TooSmall(_) => self.tallies.count(|tally| tally.crashed += 1),
+            CallEnd::Corrupt(_) => self.tallies.count(|tally| tally.corrupt += 1),
+            CallEnd::TooLarge | CallEnd::Refused(_) => {}
+        }
+        end
+    }
+
+    async fn next(self: &Arc<Self>, work: &Work, end: CallEnd, trials: &mut Trials) -> Next {
+        match end {
+            CallEnd::Answer(response, _) => {
+                self.answered();
+                self.take(work, *response, trials).await
+            }
+            CallEnd::Throttled(text) => {
+                trials.throttled += 1;
+                // Others get through: it is only a matter of time.
+                if self.silent_for(trials.begun) > self.options.patience {
+                    return declined(self.goes_down(&format!("it has refused every request for too long: {text}")));
+                }
+                Next::Again(backoff(trials.throttled))
+            }
+            CallEnd::Failed(text) | CallEnd::Lost(text) => self.failed(&text, trials, true),
+            CallEnd::Crashed(text) | CallEnd::Corrupt(text) => self.failed(&text, trials, false),
+            CallEnd::TooSmall(text) => self.outgrown(text, trials),
+            CallEnd::TooLarge => declined("the request is larger than the service takes (6 MB)"),
+            CallEnd::Refused(text) => declined(self.goes_down(&text)),
+        }
+    }
+
+    /// Tries again, so often. A service that has answered nobody meanwhile is believed to be gone.
+    fn failed(&self, text: &str, trials: &mut Trials, of_service: bool) -> Next {
+        trials.failures += 1;
+        if trials.failures <= self.options.retries {
+            return Next::Again(backoff(trials.failures));
+        }
+        let times = trials.failures;
+        if of_service && self.silent_for(trials.begun) >= trials.begun.elapsed() {
+            return declined(self.goes_down(&format!("{times} requests in a row failed, the last one: {text}")));
+        }
+        declined(format!("{times} requests failed, the last one: {text}"))
+    }
+
+    fn outgrown(&self, text: String, trials: &mut Trials) -> Next {
+        if self.options.larger.is_some() && !std::mem::replace(&mut trials.larger, true) {
+            return Next::Again(Duration::ZERO);
+        }
+        declined(text)
+    }
+
+    async fn take(self: &Arc<Self>, work: &Work, response: Response, trials: &mut Trials) -> Next {
+        if let Some(refusal) = response.refused {
+            let text = refusal.to_string();
+            return match refusal {
+                Refusal::Store { again: true, .. } | Refusal::Broken { .. } => self.failed(&text, trials, false),
+                _ => declined(self.goes_down(&text)),
+            };
+        }
+        let Ok([result]) = <[JobResult; 1]>::try_from(response.results) else {
+            return self.failed("the worker's answer is not one result for one job", trials, false);
+        };
+        let (store, inline) = (Arc::clone(&self.store), response.inline);
+        let unpacked = tokio::task::spawn_blocking(move || pack::read_into(&inline, &store)).await;
+        match unpacked {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                self.tallies.count(|tally| tally.corrupt += 1);
+                return self.failed(&format!("the worker's answer is damaged: {error}"), trials, false);
+            }
+            Err(_) => return Next::Result(EngineResult::Cancelled),
+        }
+        match result {
+            JobResult::Done { .. } | JobResult::Failed { .. } => {
+                self.inventory.note_objects(&response.stored);
+                self.far().extend(&response.stored);
+                self.arrivals.expect(&response.stored);
+                let made = match &result {
+                    JobResult::Done { reduction } => reduction.outputs.values().chain(reduction.undeclared.values()),
+                    JobResult::Failed { failure } => failure.outputs.values().chain(failure.undeclared.values()),
+                    _ => return self.failed("the worker's answer is of no known kind", trials, false),
+                };
+                if let Some(lost) = made.map(|made| made.object.name()).find(|name| !self.store.contains(name)) {
+                    return self.failed(&format!("the worker did not say where it left {lost}"), trials, false);
+                }
+                Next::Result(match result {
+                    JobResult::Done { reduction } if reduction.thunk != work.name => {
+                        return self.failed("the worker answered for another thunk", trials, false);
+                    }
+                    JobResult::Done { reduction } => EngineResult::Done(reduction),
+                    JobResult::Failed { failure } => EngineResult::Failed(failure),
+                    _ => EngineResult::Cancelled,
+                })
+            }
+            JobResult::Missing { names, packs } => {
+                let packs = packs.iter().filter_map(|pack| pack.parse::<PackId>().ok()).collect();
+                self.upload_again(Missing { names, packs }, trials)
+            }
+            JobResult::Corrupt { names, keys, text } => {
+                let mut missing = Missing { names, ..Missing::default() };
+                for part in keys.iter().filter_map(|key| Missing::of_key(key)) {
+                    missing.names.extend(part.names);
+                    missing.packs.extend(part.packs);
+                }
+                self.tallies.count(|tally| tally.corrupt += 1);
+                if missing.is_empty() {
+                    return self.failed(&format!("the request arrived damaged: {text}"), trials, false);
+                }
+                self.upload_again(missing, trials)
+            }
+            JobResult::TimedOut { after_ms, deadline: true } => {
+                self.outgrown(format!("it took longer than the function may run ({} s)", after_ms / 1000), trials)
+            }
+            JobResult::TimedOut { after_ms, deadline: false } => Next::Result(EngineResult::Broken {
+                text: format!("it was ended after {} s", after_ms / 1000),
+                again: work.earlier == 0,
+            }),
+            JobResult::OutOfMemory { text, memory_mib } => {
+                self.outgrown(format!("{memory_mib} MiB of memory did not suffice: {text}"), trials)
+            }
+            JobResult::Unfit { reason } => declined(format!("it cannot run on a function: {reason}")),
+            JobResult::Broken { text, again: true } => self.failed(&text, trials, false),
+            JobResult::Broken { text, again: false } => declined(text),
+            JobResult::NotRun { reason } => self.failed(&reason, trials, false),
+        }
+    }
+
+    /// Objects are gone, or damaged: those that are here are uploaded again, the others have to be made again.
+    fn upload_again(&self, missing: Missing, trials: &mut Trials) -> Next {
+        trials.uploads += 1;
+        self.tallies.count(|tally| tally.uploaded_again += 1);
+        self.inventory.forget(&missing);
+        let gone = |name: &&Name| !self.store.holds(name);
+        if let Some(name) = missing.names.iter().find(gone) {
+            return Next::Result(EngineResult::Missing(*name));
+        }
+        if trials.uploads > UPLOADS {
+            let what = format!("{} objects and {} packs", missing.names.len(), missing.packs.len());
+            return declined(format!("the store loses what is uploaded ({what}, {UPLOADS} times)"));
+        }
+        Next::Again(Duration::ZERO)
+    }
+}
+
+/// Counts a request as ended when it is dropped.
+struct Guard<'a>(&'a std::sync::atomic::AtomicUsize);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
