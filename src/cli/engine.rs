@@ -61,12 +61,13 @@ impl Forces {
         let (kind, why) = pool.kind();
         let sandbox = match kind {
             SandboxKind::Namespace => "namespaces".to_owned(),
+            SandboxKind::Relocated => "relocated".to_owned(),
             SandboxKind::Plain => "none (plain directory)".to_owned(),
         };
         if let Some(why) = why {
             console.notice(&format!("steps are not isolated: {why}"));
         }
-        let isolated = kind == SandboxKind::Namespace;
+        let isolated = kind != SandboxKind::Plain;
         let ledger: Arc<dyn Ledger> =
             if isolated { Arc::clone(&store) as _ } else { Arc::new(Unsealed(Arc::clone(&store))) };
         pool.on_materialise(in_place(Arc::clone(&store)));
