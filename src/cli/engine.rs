@@ -69,7 +69,7 @@ impl Forces {
                 Kind::Local => {
                     let jobs = choice.jobs.unwrap_or(settings.jobs);
                     let (pool, sandbox) = local_pool(&store, settings, jobs, console)?;
-                    isolated &= pool.kind().0 == SandboxKind::Namespace;
+                    isolated &= pool.kind().0 != SandboxKind::Plain;
                     let options = LocalOptions { jobs, timeout: LIMIT, terminal, reserve: choice.reserve };
                     let engine = LocalEngine::new(Arc::new(pool), options).context("cannot start the local engine")?;
                     engines.push(Arc::new(engine));
@@ -183,7 +183,12 @@ fn local_pool(store: &Arc<Store>, settings: &Settings, jobs: usize, console: &Co
         console.notice(&format!("steps are not isolated: {why}"));
     }
     pool.on_materialise(in_place(Arc::clone(store)));
-    Ok((pool, if kind == SandboxKind::Namespace { "namespaces" } else { "none (plain directory)" }))
+    let sandbox = match kind {
+        SandboxKind::Namespace => "namespaces",
+        SandboxKind::Relocated => "relocated",
+        SandboxKind::Plain => "none (plain directory)",
+    };
+    Ok((pool, sandbox))
 }
 
 /// The ledger for steps that are not isolated. Such a step may have read what its thunk does not name; believed by later

@@ -1,7 +1,7 @@
 //! The local content-addressed store: where the objects of gg live on this machine.
 //!
-//! One directory, used by any number of threads and processes at once. Nothing here is asynchronous and nothing starts
-//! threads; everything is `Send + Sync` and takes `&self`.
+//! One directory, used by any number of threads and processes at once. Nothing but `remote` is asynchronous and nothing
+//! else starts threads; everything is `Send + Sync` and takes `&self`.
 //!
 //! # Layout
 //!
@@ -20,6 +20,7 @@
 //! - `gc`: [`GcReport`]: garbage collection
 //! - `verify`: [`VerifyReport`]: looking through a whole store, and emptying it
 //! - `error`: [`StoreError`]: what can go wrong, on which file, and what to do about it
+//! - [`remote`] (feature `remote`): stores in the cloud
 //! - `lines`, `recent`, `reflink`, `shards`: small tools of the above
 //!
 //! # Guarantees
@@ -42,6 +43,8 @@ mod origin;
 mod recent;
 mod reductions;
 mod reflink;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod shards;
 mod snapshot;
 mod staged;

@@ -14,13 +14,13 @@ use crate::store::Store;
 /// would tell a damaged one.
 const CHECKSUM: usize = 32;
 
-fn seal(mut record: Vec<u8>) -> Vec<u8> {
+pub(crate) fn seal(mut record: Vec<u8>) -> Vec<u8> {
     let sum = *Name::of_value(&record).digest();
     record.extend_from_slice(&sum);
     record
 }
 
-fn unseal(thunk: &Name, bytes: &[u8]) -> Option<Reduction> {
+pub(crate) fn unseal(thunk: &Name, bytes: &[u8]) -> Option<Reduction> {
     let (record, sum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
     if Name::of_value(record).digest() != sum {
         return None;

@@ -84,6 +84,16 @@ pub enum WorkerError {
     /// Namespaces were demanded and are not to be had; or, once a pool runs, not for one more worker process.
     #[error("no namespace sandbox: {0}")]
     NoNamespaces(String),
+    /// No kind of sandbox that was demanded is to be had; or, once a pool runs, not for one more worker process.
+    #[error("no sandbox: {0}")]
+    NoSandbox(String),
+    /// The step uses something that the relocated sandbox cannot show its files to, so it has to run in another kind of
+    /// sandbox, or locally. Whatever it wrote was thrown away.
+    #[error("the step cannot run in a relocated sandbox: {reason}")]
+    Unfit {
+        /// What, and why.
+        reason: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(StoreError),
@@ -113,7 +123,7 @@ impl WorkerError {
     /// Whether the same job may well succeed when it is simply run again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Died { .. } | Self::OutOfMemory { .. } | Self::NoNamespaces(_) => true,
+            Self::Died { .. } | Self::OutOfMemory { .. } | Self::NoNamespaces(_) | Self::NoSandbox(_) => true,
             Self::Sandbox { source, .. } => source.raw_os_error() == Some(libc::EAGAIN),
             _ => false,
         }

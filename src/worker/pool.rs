@@ -26,8 +26,25 @@ pub enum SandboxChoice {
     Auto,
     /// Namespaces or an error.
     Namespace,
+    /// Relocated or an error.
+    Relocated,
+    /// Namespaces where they are to be had, else relocated; never the real files.
+    Isolated,
     /// None.
     Plain,
+}
+
+impl SandboxChoice {
+    /// What is tried, one after the other.
+    fn kinds(self) -> &'static [SandboxKind] {
+        match self {
+            Self::Auto => &[SandboxKind::Namespace, SandboxKind::Plain],
+            Self::Namespace => &[SandboxKind::Namespace],
+            Self::Relocated => &[SandboxKind::Relocated],
+            Self::Isolated => &[SandboxKind::Namespace, SandboxKind::Relocated],
+            Self::Plain => &[SandboxKind::Plain],
+        }
+    }
 }
 
 /// The kind of sandbox in use.
@@ -35,6 +52,10 @@ pub enum SandboxChoice {
 pub enum SandboxKind {
     /// User, mount, process, network and IPC namespaces: a program sees its inputs and nothing else.
     Namespace,
+    /// A directory that a preloaded shim shows to programs as the whole of the file system; needs no rights. Programs are
+    /// kept from other files and from changing what they share, but not from the network; see the crate's documentation
+    /// for what cannot run there.
+    Relocated,
     /// Programs run in the real tree; they are not isolated.
     Plain,
 }
@@ -78,7 +99,7 @@ impl Pool {
     /// Starts a first worker process and finds out which kind of sandbox is to be had.
     ///
     /// # Errors
-    /// [`WorkerError::NoNamespaces`] when they were demanded in vain; when a worker process cannot be started.
+    /// [`WorkerError::NoNamespaces`] and [`WorkerError::NoSandbox`] when what was demanded is not to be had; when a worker process cannot be started.
     pub fn start(config: PoolConfig) -> Result<Self> {
         for name in ["root", "dev"] {
             let path = config.scratch.join(name);
@@ -86,26 +107,28 @@ impl Pool {
         }
         let scratch = config.scratch.canonicalize().map_err(at("resolve", &config.scratch))?;
         let mut setup = Setup {
-            namespaces: config.sandbox != SandboxChoice::Plain,
+            kind: SandboxKind::Plain,
             scratch,
             // Not all of the memory, so that a runaway output ends in a full sandbox instead of a dead machine.
             tmpfs_bytes: memory().map_or(16 << 30, |bytes| bytes / 4 * 3),
         };
-        let (first, reason) = match Process::start(&config.worker_command, &setup)? {
-            Ok(process) => (process, None),
-            Err(reason) if config.sandbox == SandboxChoice::Namespace => {
-                return Err(WorkerError::NoNamespaces(reason));
+        let (mut first, mut reasons) = (None, Vec::new());
+        for &kind in config.sandbox.kinds() {
+            setup.kind = kind;
+            match Process::start(&config.worker_command, &setup)? {
+                Ok(process) => {
+                    first = Some(process);
+                    break;
+                }
+                Err(reason) => reasons.push(reason),
             }
-            Err(reason) => {
-                setup.namespaces = false;
-                let second = Process::start(&config.worker_command, &setup)?;
-                (second.map_err(WorkerError::NoNamespaces)?, Some(reason))
-            }
-        };
+        }
+        let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
+        let Some(first) = first else { return Err(no_sandbox(setup.kind, reason.unwrap_or_default())) };
         let mut free: Vec<_> = (1..config.processes).map(|_| None).collect();
         free.push(Some(first));
         Ok(Self {
-            kind: if setup.namespaces { SandboxKind::Namespace } else { SandboxKind::Plain },
+            kind: setup.kind,
             reason,
             planner: Planner::new(config.store.clone()),
             materialise: OnceLock::new(),
@@ -135,7 +158,7 @@ impl Pool {
     pub fn run(&self, job: &Job<'_>, cancel: &Cancel) -> Result<Outcome> {
         let memory_limit = self.config.memory_limit.unwrap_or(0);
         let request = match self.kind {
-            SandboxKind::Namespace => self.planner.request(job, memory_limit)?,
+            SandboxKind::Namespace | SandboxKind::Relocated => self.planner.request(job, memory_limit)?,
             SandboxKind::Plain => bare_request(job, memory_limit),
         };
         let request = request.encode();
@@ -145,7 +168,8 @@ impl Pool {
         }
         let process = match place.process.take() {
             Some(process) => process,
-            None => Process::start(&self.config.worker_command, &self.setup)?.map_err(WorkerError::NoNamespaces)?,
+            None => Process::start(&self.config.worker_command, &self.setup)?
+                .map_err(|reason| no_sandbox(self.kind, reason))?,
         };
         let process = place.process.insert(process);
         let answer = process.run(&request, &self.config.store, cancel).inspect_err(|_| {
@@ -206,6 +230,13 @@ impl Drop for Place<'_> {
     }
 }
 
+fn no_sandbox(kind: SandboxKind, reason: String) -> WorkerError {
+    match kind {
+        SandboxKind::Relocated => WorkerError::NoSandbox(reason),
+        SandboxKind::Namespace | SandboxKind::Plain => WorkerError::NoNamespaces(reason),
+    }
+}
+
 /// The machine's memory in bytes.
 fn memory() -> Option<u64> {
     // SAFETY: plain system call that fills the structure.
@@ -224,6 +255,7 @@ fn outcome(job: &Job<'_>, answer: Answer) -> Result<Outcome> {
         }
         Ended::Setup { step, errno } => return Err(WorkerError::sandbox(step, errno)),
         Ended::Died { signal } => return Err(WorkerError::Died { what: "sandbox's first process", signal }),
+        Ended::Unfit { reason } => return Err(WorkerError::Unfit { reason }),
         Ended::TimedOut => return Err(WorkerError::TimedOut { after: job.timeout }),
         Ended::Cancelled => return Err(WorkerError::Cancelled),
     };

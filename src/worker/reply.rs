@@ -44,6 +44,10 @@ pub(crate) enum Ended {
     Died {
         signal: Option<i32>,
     },
+    /// The relocated sandbox is not for this program.
+    Unfit {
+        reason: String,
+    },
     TimedOut,
     Cancelled,
 }
@@ -145,6 +149,10 @@ impl Ended {
                 w.byte(b'd');
                 w.small(signal.unwrap_or(0) as u32);
             }
+            Ended::Unfit { reason } => {
+                w.byte(b'f');
+                w.text(reason);
+            }
             Ended::TimedOut => w.byte(b't'),
             Ended::Cancelled => w.byte(b'c'),
         }
@@ -161,6 +169,7 @@ impl Ended {
             b'n' => Ended::CannotStart { errno: r.small()? as i32 },
             b'u' => Ended::Setup { step: read_string(r)?, errno: r.small()? as i32 },
             b'd' => Ended::Died { signal: Some(r.small()? as i32).filter(|&signal| signal != 0) },
+            b'f' => Ended::Unfit { reason: read_string(r)? },
             b't' => Ended::TimedOut,
             b'c' => Ended::Cancelled,
             _ => return r.invalid(),
@@ -189,6 +198,7 @@ mod tests {
             end(Ended::Setup { step: "bind x".into(), errno: 1 }),
             end(Ended::Died { signal: None }),
             end(Ended::Died { signal: Some(9) }),
+            end(Ended::Unfit { reason: "x is static".into() }),
             end(Ended::TimedOut),
             end(Ended::Cancelled),
         ] {

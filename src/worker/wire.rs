@@ -9,13 +9,13 @@
 
 use gg_ir::{Cost, Name, Reduction, Reference, Thunk};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::Failure;
 
 mod text;
 
-/// Where the client says that objects lie in the remote store.
-pub type Sources = serde_json::Value;
+pub use gg_store::remote::Sources;
 
 /// The version of these messages. It changes when an older reader would misunderstand.
 pub const VERSION: u32 = 1;
@@ -35,6 +35,12 @@ pub enum WireError {
         what: &'static str,
         /// What is wrong, and where.
         source: serde_json::Error,
+    },
+    /// They are not what was sent.
+    #[error("the {what} was damaged on its way")]
+    Damaged {
+        /// Request or answer.
+        what: &'static str,
     },
     /// They come from another version of gg.
     #[error("the {what} is of version {found}, and this gg speaks version {VERSION}: deploy the worker of this gg")]
@@ -263,13 +269,31 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &'static str) -> Result
     if found != VERSION {
         return Err(WireError::Version { what, found });
     }
-    serde_json::from_slice(bytes).map_err(malformed)
+    let sealed: Sealed<'_> = serde_json::from_slice(bytes).map_err(malformed)?;
+    let body = sealed.body.get();
+    if Name::of_value(body.as_bytes()) != sealed.digest {
+        return Err(WireError::Damaged { what });
+    }
+    serde_json::from_str(body).map_err(malformed)
+}
+
+/// A message with what tells damage: names of objects in it would be believed otherwise.
+#[derive(Serialize, Deserialize)]
+struct Sealed<'a> {
+    version: u32,
+    /// The body's name, as that of a value.
+    #[serde(with = "text::display")]
+    digest: Name,
+    #[serde(borrow)]
+    body: &'a RawValue,
 }
 
 /// The bytes of a message.
 fn encode(message: &impl Serialize) -> Vec<u8> {
     // All keys are strings and nothing in these types refuses to be written, so there is no error to come.
-    serde_json::to_vec(message).unwrap_or_default()
+    let Ok(body) = serde_json::value::to_raw_value(message) else { return Vec::new() };
+    let sealed = Sealed { version: VERSION, digest: Name::of_value(body.get().as_bytes()), body: &body };
+    serde_json::to_vec(&sealed).unwrap_or_default()
 }
 
 impl Request {

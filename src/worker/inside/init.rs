@@ -14,14 +14,15 @@ use rustix::mount::{MountFlags, MoveMountFlags, UnmountFlags, mount, mount_bind_
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::namespaces::set_read_only;
+use super::relocated::Place;
 use super::root::Root;
 use super::tool::{self, Failed};
 use super::watch::Streams;
 use super::{Step, StepError, Worker, shown, step};
-use crate::Status;
 use crate::codec::Writer;
 use crate::reply::Ended;
 use crate::request::{Request, What};
+use crate::{SandboxKind, Status};
 
 /// The step that may fail without making sandboxes impossible.
 pub(super) const PROC_STEP: &str = "mount /proc";
@@ -36,10 +37,17 @@ pub(super) struct Running {
 }
 
 /// Starts a first process, in namespaces of its own when there is a root for it.
-pub(super) fn start(worker: &Worker, request: &Request<'_>, root: Option<&Root>, streams: &Streams) -> Step<Running> {
+pub(super) fn start(
+    worker: &Worker,
+    request: &Request<'_>,
+    root: Option<&Root>,
+    place: Option<&Place>,
+    streams: &Streams,
+) -> Step<Running> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(step("make a pipe"));
     let ((report, report_here), (life_there, life)) = (pipe()?, pipe()?);
-    let namespaces = if root.is_some() { libc::CLONE_NEWNS | libc::CLONE_NEWPID } else { 0 };
+    let isolated = worker.setup.kind == SandboxKind::Namespace;
+    let namespaces = if isolated { libc::CLONE_NEWNS | libc::CLONE_NEWPID } else { 0 };
     // SAFETY: as fork(2). This process has one thread, so the child may use everything that it finds in its memory.
     let clone = || unsafe { libc::syscall(libc::SYS_clone, namespaces | libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t };
     let pid = tool::persistently(clone)
@@ -47,7 +55,7 @@ pub(super) fn start(worker: &Worker, request: &Request<'_>, root: Option<&Root>,
     match pid {
         0 => {
             drop((report, life));
-            let ended = live(worker, request, root, streams, &life_there)
+            let ended = live(worker, request, root, place, streams, &life_there)
                 .unwrap_or_else(|StepError { step, errno }| Ended::Setup { step, errno });
             let mut w = Writer::default();
             ended.write(&mut w);
@@ -59,10 +67,22 @@ pub(super) fn start(worker: &Worker, request: &Request<'_>, root: Option<&Root>,
     }
 }
 
-fn live(worker: &Worker, request: &Request<'_>, root: Option<&Root>, streams: &Streams, life: &OwnedFd) -> Step<Ended> {
+fn live(
+    worker: &Worker,
+    request: &Request<'_>,
+    root: Option<&Root>,
+    place: Option<&Place>,
+    streams: &Streams,
+    life: &OwnedFd,
+) -> Step<Ended> {
+    let isolated = worker.setup.kind == SandboxKind::Namespace;
+    if !isolated {
+        hold_signals();
+    }
     // SAFETY: plain system calls. Not dumpable: the program, which is the same user, cannot look into this process.
     unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        let signal = if isolated { libc::SIGKILL } else { libc::SIGTERM };
+        libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0);
         libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
@@ -71,13 +91,13 @@ fn live(worker: &Worker, request: &Request<'_>, root: Option<&Root>, streams: &S
     if matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1)) {
         return Ok(Ended::Died { signal: None });
     }
-    if let Some(root) = root {
+    if let (Some(root), true) = (root, isolated) {
         enter(worker, request, root)?;
     }
     let begun = Instant::now();
     let (out, err) = streams.there();
     let fds = [worker.null.as_fd(), out, err].map(|fd| fd.as_raw_fd());
-    let pid = match tool::spawn(request, fds, worker.files, root.is_some()) {
+    let pid = match tool::spawn(request, place, fds, worker.files, root.is_some()) {
         Ok(pid) => pid,
         Err((Failed::Exec, errno)) => return Ok(Ended::CannotStart { errno }),
         Err((failed, errno)) => {
@@ -88,9 +108,9 @@ fn live(worker: &Worker, request: &Request<'_>, root: Option<&Root>, streams: &S
             return Ok(Ended::Setup { step, errno });
         }
     };
-    let status = wait_for(pid);
+    let status = if isolated { wait_for(pid) } else { attend(pid) };
     let wall = begun.elapsed();
-    if root.is_none() {
+    if !isolated {
         kill_strays(Some(pid));
     }
     Ok(Ended::Ran { status, cost: cost(wall) })
@@ -118,6 +138,44 @@ fn enter(worker: &Worker, request: &Request<'_>, root: &Root) -> Step<()> {
     // The old root comes to lie on the new one, and goes: pivot_root(2), "pivot_root(".", ".")".
     rustix::process::pivot_root(".", ".").map_err(step("pivot_root"))?;
     unmount(".", UnmountFlags::DETACH).map_err(step("let go of the old root"))
+}
+
+/// The signals that a first process without a process namespace waits for.
+fn signals() -> libc::sigset_t {
+    // SAFETY: plain libc calls that fill the structure.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        set
+    }
+}
+
+fn hold_signals() {
+    // SAFETY: plain system call. A program gets its own mask before it starts.
+    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &signals(), std::ptr::null_mut()) };
+}
+
+/// As [`wait_for`], where nobody else kills what is left when the worker process dies: that comes as SIGTERM.
+fn attend(pid: libc::pid_t) -> Status {
+    loop {
+        let mut status = 0;
+        // SAFETY: plain system call.
+        match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+            0 => {}
+            ended if ended == pid && libc::WIFSIGNALED(status) => return Status::Signalled(libc::WTERMSIG(status)),
+            ended if ended == pid => return Status::Exited(libc::WEXITSTATUS(status)),
+            ended if ended > 0 => continue,
+            _ => return Status::Signalled(libc::SIGKILL),
+        }
+        // SAFETY: plain system call.
+        if unsafe { libc::sigwaitinfo(&signals(), std::ptr::null_mut()) } == libc::SIGTERM {
+            kill_strays(Some(pid));
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(0) }
+        }
+    }
 }
 
 /// Reaps whatever ends until the program does.
@@ -155,6 +213,25 @@ fn cost(wall: std::time::Duration) -> Cost {
     }
 }
 
+/// The children of this process. Not every kernel lists them itself (`CONFIG_PROC_CHILDREN`, proc(5)).
+fn children() -> Vec<libc::pid_t> {
+    let own = std::process::id();
+    if let Ok(listed) = std::fs::read_to_string(format!("/proc/self/task/{own}/children")) {
+        return listed.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    }
+    let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<libc::pid_t>().ok());
+    numbers
+        .filter(|pid| {
+            let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // Behind the name, which may hold anything, are the state and the parent.
+            let end = stat.iter().rposition(|&byte| byte == b')').map_or(0, |at| at + 1);
+            let parent = stat[end..].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(1);
+            parent == Some(own.to_string().as_bytes())
+        })
+        .collect()
+}
+
 /// Without a process namespace: kills what is left of the program's process group, and all children of this process, which
 /// is a subreaper and so inherits what others leave behind (prctl(2), `PR_SET_CHILD_SUBREAPER`).
 pub(super) fn kill_strays(group: Option<libc::pid_t>) {
@@ -164,9 +241,7 @@ pub(super) fn kill_strays(group: Option<libc::pid_t>) {
     }
     // Each round reaps what it kills; a grandchild becomes a child of this subreaper when its parent goes.
     for _ in 0..1000 {
-        let children = std::fs::read_to_string(format!("/proc/self/task/{}/children", std::process::id()));
-        let children = children.unwrap_or_default();
-        for child in children.split_ascii_whitespace().filter_map(|pid| pid.parse::<libc::pid_t>().ok()) {
+        for child in children() {
             // SAFETY: a child of this process that nobody has reaped yet, so the number is still its own.
             unsafe { libc::kill(child, libc::SIGKILL) };
         }

@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! - `namespaces`: what the process leaves behind once, at its start
+//! - `relocated`: a sandbox without rights: its directory, the shim, the table that the shim reads
 //! - `root`: one sandbox's root, a tmpfs, and what is put in it
 //! - `init`: the first process of a sandbox, between the worker and the program
 //! - `tool`: starting the program
@@ -11,7 +12,14 @@
 
 mod collect;
 mod init;
+#[cfg(feature = "relocated")]
+mod map;
 mod namespaces;
+#[cfg(feature = "relocated")]
+mod relocated;
+#[cfg(not(feature = "relocated"))]
+#[path = "unrelocated.rs"]
+mod relocated;
 mod root;
 mod tool;
 mod watch;
@@ -23,11 +31,13 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use crate::SandboxKind;
 use crate::codec::{Reader, Writer};
 use crate::link::{Link, MAX_FDS};
 use crate::reply::{Ended, Reply};
 use crate::request::Request;
 use collect::Found;
+use root::Root;
 
 /// A step of the set-up that failed.
 #[derive(Debug)]
@@ -47,9 +57,9 @@ fn step<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> StepEr
 /// The first frame: what kind of worker this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setup {
-    /// Whether to run programs in namespaces of their own.
-    pub namespaces: bool,
-    /// Holds the empty directories `root` and `dev`, for mounts that nobody else sees.
+    /// How to run programs.
+    pub kind: SandboxKind,
+    /// Holds the empty directories `root` and `dev`, for mounts that nobody else sees, and relocated sandboxes.
     pub scratch: PathBuf,
     /// The most bytes of one sandbox's tmpfs.
     pub tmpfs_bytes: u64,
@@ -58,7 +68,11 @@ pub(crate) struct Setup {
 impl Setup {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
-        w.byte(self.namespaces.into());
+        w.byte(match self.kind {
+            SandboxKind::Namespace => b'n',
+            SandboxKind::Relocated => b'r',
+            SandboxKind::Plain => b'p',
+        });
         w.text(self.scratch.as_os_str());
         w.number(self.tmpfs_bytes);
         w.0
@@ -66,7 +80,13 @@ impl Setup {
 
     fn decode(frame: &[u8]) -> io::Result<Self> {
         let mut r = Reader(frame);
-        Ok(Self { namespaces: r.byte()? != 0, scratch: r.text()?.into(), tmpfs_bytes: r.number()? })
+        let kind = match r.byte()? {
+            b'n' => SandboxKind::Namespace,
+            b'r' => SandboxKind::Relocated,
+            b'p' => SandboxKind::Plain,
+            _ => return r.invalid(),
+        };
+        Ok(Self { kind, scratch: r.text()?.into(), tmpfs_bytes: r.number()? })
     }
 }
 
@@ -114,7 +134,7 @@ fn serve(link: &mut Link) -> io::Result<()> {
     }
     let null = File::open("/dev/null")?;
     let mut worker = Worker { setup, null, proc: true, files: raise_file_limit() };
-    let ready = if worker.setup.namespaces { worker.prepare(link) } else { Ok(()) };
+    let ready = worker.prepare(link);
     let failed = ready.is_err();
     link.send(&Reply::Hello(ready).encode(), &[])?;
     if failed {
@@ -133,8 +153,14 @@ impl Worker {
     /// Enters the worker's namespaces and tries a whole sandbox once, with nothing in it.
     fn prepare(&mut self, link: &mut Link) -> Result<(), String> {
         let told = |error: StepError| format!("{}: {}", error.step, io::Error::from_raw_os_error(error.errno));
-        namespaces::enter().map_err(told)?;
-        namespaces::make_dev(&self.setup.scratch).map_err(told)?;
+        match self.setup.kind {
+            SandboxKind::Plain => return Ok(()),
+            SandboxKind::Relocated => relocated::prepare(&self.setup.scratch).map_err(told)?,
+            SandboxKind::Namespace => {
+                namespaces::enter().map_err(told)?;
+                namespaces::make_dev(&self.setup.scratch).map_err(told)?;
+            }
+        }
         let nothing = Request {
             executable: "/nothing".into(),
             cwd: "/".into(),
@@ -154,6 +180,8 @@ impl Worker {
     /// Runs one program and answers; `false` when the pool is gone.
     fn run(&self, request: &Request<'_>, link: &mut Link) -> io::Result<bool> {
         let run = self.sandboxed(request, link)?;
+        // Lives until the answer is sent.
+        let _place = run.place;
         if run.gone {
             return Ok(false);
         }
@@ -176,19 +204,28 @@ impl Worker {
     }
 
     fn try_sandboxed(&self, request: &Request<'_>, link: &mut Link) -> Step<Run> {
-        let root = match self.setup.namespaces {
-            true => Some(root::Root::new(&self.setup, request)?),
-            false => None,
+        // Taken away last, when the answer is on its way.
+        let mut place = None;
+        let root = match self.setup.kind {
+            SandboxKind::Namespace => Some(Root::new(&self.setup, request)?),
+            SandboxKind::Relocated => {
+                let place = place.insert(relocated::Place::new(&self.setup.scratch)?);
+                Some(place.fill(request)?)
+            }
+            SandboxKind::Plain => None,
         };
         let streams = watch::Streams::open(request.terminal)?;
-        let running = init::start(self, request, root.as_ref(), &streams)?;
-        let watched = watch::watch(running, streams, request, root.is_some(), link)?;
+        let running = init::start(self, request, root.as_ref(), place.as_ref(), &streams)?;
+        let mut watched = watch::watch(running, streams, request, self.setup.kind, link)?;
+        if let Some(reason) = place.as_ref().and_then(|place| place.unfit(&watched)) {
+            watched.ended = Ended::Unfit { reason };
+        }
         let found = match (&watched.ended, &root) {
             (Ended::Ran { .. }, Some(root)) => collect::from_root(root, request)?,
             (Ended::Ran { .. }, None) => collect::in_place(request)?,
             _ => Vec::new(),
         };
-        Ok(Run { found, ..watched })
+        Ok(Run { found, place, ..watched })
     }
 }
 
@@ -211,11 +248,20 @@ struct Run {
     found: Vec<Found>,
     /// The pool closed its end.
     gone: bool,
+    /// Where it ran, to be removed.
+    place: Option<relocated::Place>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { ended: Ended::Cancelled, stdout: Vec::new(), stderr: Vec::new(), found: Vec::new(), gone: false }
+        Self {
+            ended: Ended::Cancelled,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            found: Vec::new(),
+            gone: false,
+            place: None,
+        }
     }
 }
 

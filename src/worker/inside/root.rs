@@ -18,6 +18,7 @@ use crate::request::{Op, Request, What};
 const STAMP: i64 = 946_684_800;
 
 /// The root of a sandbox.
+#[derive(Debug)]
 pub(super) struct Root {
     /// The mount, which outlives the sandbox's processes for as long as this is open.
     pub mount: OwnedFd,
@@ -73,7 +74,7 @@ impl Root {
     }
 }
 
-fn put(root: impl AsFd, op: &Op<'_>) -> Result<Option<Made>, Errno> {
+pub(super) fn put(root: impl AsFd, op: &Op<'_>) -> Result<Option<Made>, Errno> {
     let path = op.path.as_os_str();
     match &op.what {
         What::Dir { mode } => {

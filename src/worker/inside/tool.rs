@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use super::relocated::{Launch, Place};
 use crate::request::Request;
 
 /// The stack that the child borrows until `execve`; it calls little.
@@ -53,6 +54,7 @@ impl Failed {
 /// Starts the request's program with these three streams; its process id, or what failed and why.
 pub(super) fn spawn(
     request: &Request<'_>,
+    place: Option<&Place>,
     streams: [RawFd; 3],
     files: libc::rlimit,
     drop_capabilities: bool,
@@ -65,11 +67,16 @@ pub(super) fn spawn(
     let (args, env) = (strings(&request.args)?, strings(&request.env)?);
     let (executable, cwd) = (string(&request.executable)?, string(&request.cwd)?);
     let (argv, envp) = (pointers(&args), pointers(&env));
+    let launch = place.map(|place| place.launch(&executable, &argv, &envp, &cwd)).transpose()?;
+    let launch = launch.as_ref().map_or(
+        (executable.as_ptr(), cwd.as_ptr(), argv.as_ptr(), envp.as_ptr()),
+        |Launch { loader, cwd, argv, envp, .. }| (*loader, cwd.as_ptr(), *argv, *envp),
+    );
     let plan = Plan {
-        executable: executable.as_ptr(),
-        cwd: cwd.as_ptr(),
-        argv: argv.as_ptr(),
-        envp: envp.as_ptr(),
+        executable: launch.0,
+        cwd: launch.1,
+        argv: launch.2,
+        envp: launch.3,
         streams,
         umask: request.umask & 0o777,
         memory_limit: request.memory_limit,

@@ -11,6 +11,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::init::{Running, kill_strays};
 use super::{Run, Step, step};
+use crate::SandboxKind;
 use crate::codec::Reader;
 use crate::link::Link;
 use crate::reply::Ended;
@@ -122,9 +123,10 @@ pub(super) fn watch(
     running: Running,
     streams: Streams,
     request: &Request<'_>,
-    namespaces: bool,
+    kind: SandboxKind,
     link: &mut Link,
 ) -> Step<Run> {
+    let namespaces = kind == SandboxKind::Namespace;
     let deadline = Instant::now().checked_add(Duration::from_nanos(request.timeout_ns));
     let Streams { out: (out, out_there), err: (err, err_there) } = streams;
     drop((out_there, err_there));
@@ -152,7 +154,7 @@ pub(super) fn watch(
         }
         // It reports and ends, and with it everything that could still write. Waiting for that at once, instead of for each
         // stream's end, saves going to sleep and waking up again for each.
-        if namespaces && reaped.is_none() && !captures[0].held.is_empty() {
+        if kind != SandboxKind::Plain && reaped.is_none() && !captures[0].held.is_empty() {
             reaped = Some(reap(running.pid));
         }
         if patience.is_none() && (captures[0].fd.is_none() || reaped.is_some()) {
@@ -173,7 +175,7 @@ pub(super) fn watch(
     }
     let [report, out, err] = captures.map(|capture| capture.held);
     let ended = killed.unwrap_or_else(|| Ended::read(&mut Reader(&report)).unwrap_or(Ended::Died { signal }));
-    Ok(Run { ended, stdout: out, stderr: err, found: Vec::new(), gone })
+    Ok(Run { ended, stdout: out, stderr: err, gone, ..Run::default() })
 }
 
 /// Kills the first process, and with it the sandbox; until when to wait for that.

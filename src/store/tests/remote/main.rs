@@ -1,0 +1,5 @@
+//! Remote stores, against a directory and against real servers.
+#![cfg(feature = "remote")]
+
+mod support;
+mod trips;
