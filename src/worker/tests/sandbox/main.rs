@@ -5,4 +5,6 @@ mod ends;
 mod isolation;
 mod outputs;
 mod plain;
+#[cfg(feature = "relocated")]
+mod relocated;
 mod support;
