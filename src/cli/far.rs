@@ -64,7 +64,7 @@ impl Far {
             terminal,
             ..LambdaOptions::new(function)
         };
-        let notes = settings.directory.join("remotes").join(uri.digest());
+        let notes = settings.directory.join("remotes");
         let engine = LambdaEngine::new(options, &uri, &notes, Arc::clone(store))?;
         let variable = |name| std::env::var(name).ok();
         let region =

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use gg_ir::Name;
-use gg_store::remote::{Inventory, Remote, Sources};
+use gg_store::remote::{Inventory, Remote};
 use gg_store::{Store, Supply};
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore};
@@ -42,7 +43,10 @@ impl Arrivals {
     }
 
     async fn fetch(&self, name: Name) -> bool {
-        let Some(cell) = self.expected().get(&name).cloned() else { return self.store.holds(&name) };
+        if self.store.holds(&name) {
+            return true;
+        }
+        let cell = Arc::clone(self.expected().entry(name).or_default());
         let arrived = *cell.get_or_init(|| self.get(name)).await;
         self.expected().remove(&name);
         arrived
@@ -50,12 +54,14 @@ impl Arrivals {
 
     async fn get(&self, name: Name) -> bool {
         let Ok(_lane) = self.lanes.acquire().await else { return false };
-        match self.remote.fetch(&self.store, &[name], &[], &Sources::default()).await {
+        let asked = Instant::now();
+        let Ok(sources) = self.inventory.ensure(&[name], &[]).await else { return false };
+        match self.remote.fetch(&self.store, &[name], &[], &sources).await {
             Ok(()) => true,
             Err(error) => {
                 // It will be made again, and then it must not be thought to be there.
                 if let Some(missing) = error.missing() {
-                    self.inventory.forget(&missing);
+                    self.inventory.forget_since(&missing, asked);
                 }
                 false
             }
@@ -65,7 +71,7 @@ impl Arrivals {
 
 impl Supply for Arrivals {
     fn has(&self, name: &Name) -> bool {
-        self.expected().contains_key(name)
+        self.expected().contains_key(name) || self.inventory.holds(name)
     }
 
     fn bring(&self, name: &Name) -> bool {

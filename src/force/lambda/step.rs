@@ -31,6 +31,8 @@ struct Trials {
     failures: u32,
     uploads: u32,
     throttled: u32,
+    /// When the latest request was sent.
+    asked: Instant,
     /// Whether the larger function is asked.
     larger: bool,
 }
@@ -67,7 +69,7 @@ impl Desk {
             }
         };
         let begun = Instant::now();
-        let mut trials = Trials { begun, failures: 0, uploads: 0, throttled: 0, larger: false };
+        let mut trials = Trials { begun, failures: 0, uploads: 0, throttled: 0, asked: begun, larger: false };
         loop {
             if let Some(text) = self.down.get() {
                 return EngineResult::Declined { text: text.clone() };
@@ -80,6 +82,7 @@ impl Desk {
                 (Some(larger), true) => larger,
                 _ => &self.options.function,
             };
+            trials.asked = Instant::now();
             let end = if request.len() > MESSAGE_LIMIT {
                 CallEnd::TooLarge
             } else {
@@ -331,7 +334,7 @@ impl Desk {
     fn upload_again(&self, missing: Missing, trials: &mut Trials) -> Next {
         trials.uploads += 1;
         self.tallies.count(|tally| tally.uploaded_again += 1);
-        self.inventory.forget(&missing);
+        self.inventory.forget_since(&missing, trials.asked);
         let gone = |name: &&Name| !self.store.holds(name);
         if let Some(name) = missing.names.iter().find(gone) {
             return Next::Result(EngineResult::Missing(*name));

@@ -287,8 +287,7 @@ fn all_the_same_as_with_namespaces() {
     if std::env::var_os(RELOCATED).is_some() {
         return;
     }
-    let skipped =
-        ["there_is_no_network", "the_user_stays", "other_processes", "not_root", "a_coordinator"];
+    let skipped = ["there_is_no_network", "the_user_stays", "other_processes", "not_root", "a_coordinator"];
     let run = Command::new(std::env::current_exe().unwrap())
         .args(["--test-threads=2", "isolation::", "outputs::", "ends::", "compile::"])
         .args(skipped.iter().flat_map(|name| ["--skip", name]))
