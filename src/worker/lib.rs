@@ -38,6 +38,25 @@
 //! store in pieces, so it is never in memory twice.
 //!
 //! Namespace sandboxes need Linux 5.12 and the right to make user namespaces (or root).
+//!
+//! # The relocated sandbox
+//!
+//! [`SandboxKind::Relocated`], with the feature `relocated`, is for machines that grant no rights at all: an unprivileged user,
+//! a read-only root without compilers or a matching C library, one directory to write to, as on AWS Lambda. What a sandbox holds
+//! is laid out as a directory below the scratch directory, with links to what several share; a program is started through the
+//! dynamic loader *among its inputs*, with a preloaded library (`stubs/shim`) that maps each path into the sandbox, strips the
+//! sandbox's place from what the program is told, and starts children in the same way. Arguments and environment are as the
+//! thunk says, the results byte for byte those of the namespace sandbox, at the same cost within a few percent.
+//!
+//! It reaches what goes through the C library of a dynamically linked program. A step that starts anything else (a static
+//! program, one for another processor, one whose loader is not the GNU C library's, one that wants libraries preloaded, or one that
+//! finds a library only outside the sandbox) is [`WorkerError::Unfit`], whatever came of it, and is to be run in another kind
+//! of sandbox. Needs: Linux 5.6, a scratch directory and store from which programs may be started, a GNU C library of 2.17 or newer
+//! in the thunk.
+//!
+//! What it cannot do: forbid the network, or hide other processes (`/proc` is the machine's own). It keeps tools that mean well
+//! apart, not programs that make system calls by themselves: an attacker's program can read and write whatever the worker's user
+//! can. The sandbox's files are on the scratch directory's disk, not in memory.
 
 #![warn(clippy::undocumented_unsafe_blocks)]
 

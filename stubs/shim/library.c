@@ -47,8 +47,12 @@ static struct {
     char text[3][GG_PATH + 32];
 } given;
 
-/* Adds variables in front of the program's own. Returns what to put back. */
+static int given_lock;
+
+/* Adds variables in front of the program's own, for one thread at a time. Returns what `take_back` is to be given. */
 static char **give(const char *const names[], const char *const virtuals[], int count) {
+    while (__atomic_exchange_n(&given_lock, 1, __ATOMIC_ACQUIRE))
+        gg_sys(SYS_sched_yield, 0, 0, 0, 0);
     char **before = environ;
     int at = 0, number = 0;
     for (; number < count; number++) {
@@ -56,7 +60,9 @@ static char **give(const char *const names[], const char *const virtuals[], int 
         size_t length = strlen(names[number]);
         memcpy(given.text[number], names[number], length);
         const char *value = virtuals[number];
-        if (*value == '/' && !gg_resolve(AT_FDCWD, value, 0, &place))
+        if (*value == '=')
+            value++; /* a real path */
+        else if (*value == '/' && !gg_resolve(AT_FDCWD, value, 0, &place))
             value = place.real;
         strcpy(given.text[number] + length, value);
         given.variables[at++] = given.text[number];
@@ -68,20 +74,49 @@ static char **give(const char *const names[], const char *const virtuals[], int 
     return before;
 }
 
-static const char *const LOCALES[] = {"LOCPATH="};
-static const char *const LOCALE_PLACES[] = {"/usr/lib/locale"};
+static void take_back(char **before) {
+    if (!before)
+        return;
+    environ = before;
+    __atomic_store_n(&given_lock, 0, __ATOMIC_RELEASE);
+}
 
-/* The loader of locales looks into an archive only where LOCPATH is not set (locale(7)); in a sandbox there is a directory. */
+/* Where locales are. With LOCPATH set only directories are looked into (locale(7)); what the program's environment names of an
+ * archive, the worker has laid out in RUN/locale, with links to the other directories. */
+static char **give_locales(void) {
+    static const char *const names[] = {"LOCPATH="};
+    static char laid_out[GG_PATH + 1];
+    const char *place = "/usr/lib/locale";
+    if (!gg.map || getenv("LOCPATH"))
+        return 0;
+    size_t length = strlen(gg.run);
+    laid_out[0] = '=';
+    memcpy(laid_out + 1, gg.run, length);
+    memcpy(laid_out + 1 + length, "/locale", sizeof "/locale");
+    if (gg_sys(SYS_faccessat, AT_FDCWD, laid_out + 1, 0, 0) >= 0)
+        place = laid_out;
+    return give(names, &place, 1);
+}
+
 #define WITH_LOCALES(type, call)                                                                                       \
-    char **before = gg.map && !getenv("LOCPATH") ? give(LOCALES, LOCALE_PLACES, 1) : environ;                          \
+    char **before = give_locales();                                                                                    \
     type result = call;                                                                                                \
-    environ = before;                                                                                                  \
+    take_back(before);                                                                                                \
     return result;
+
+/* The library's own messages lie in a place that is built in. */
+static void bind_messages(void) {
+    static int bound;
+    if (gg.map && !bound)
+        bindtextdomain("libc", "/usr/share/locale");
+    bound = 1;
+}
 
 GG_EXPORT char *setlocale(int category, const char *locale) {
     char *(*next)(int, const char *) = GG_NEXT(setlocale);
     if (!locale || !strcmp(locale, "C") || !strcmp(locale, "POSIX"))
         return next(category, locale);
+    bind_messages();
     WITH_LOCALES(char *, next(category, locale))
 }
 
@@ -89,6 +124,7 @@ GG_EXPORT locale_t newlocale(int mask, const char *locale, locale_t base) {
     locale_t (*next)(int, const char *, locale_t) = GG_NEXT(newlocale);
     if (!locale || !strcmp(locale, "C") || !strcmp(locale, "POSIX"))
         return next(mask, locale, base);
+    bind_messages();
     WITH_LOCALES(locale_t, next(mask, locale, base))
 }
 
@@ -110,7 +146,7 @@ GG_EXPORT iconv_t iconv_open(const char *to, const char *from) {
         place++;
     char **before = give(names, places + place, 1);
     iconv_t result = next(to, from);
-    environ = before;
+    take_back(before);
     return result;
 }
 
@@ -130,7 +166,7 @@ static char **give_zone(void) {
     static const char *places[] = {"UTC0", "/usr/share/zoneinfo"};
     static char colon[GG_PATH + 1];
     if (!gg.map)
-        return environ;
+        return 0;
     if (getenv("TZ"))
         return give(names + 1, places + 1, 1);
     struct gg_place place;
@@ -149,7 +185,7 @@ static char **give_zone(void) {
             next = GG_NEXT(name);                                                                                      \
         char **before = give_zone();                                                                                   \
         type result = next passed;                                                                                     \
-        environ = before;                                                                                              \
+        take_back(before);                                                                                            \
         return result;                                                                                                 \
     }
 ZONED(struct tm *, localtime, (const time_t *time), (time))
@@ -163,7 +199,7 @@ GG_EXPORT void tzset(void) {
     void (*next)(void) = GG_NEXT(tzset);
     char **before = give_zone();
     next();
-    environ = before;
+    take_back(before);
 }
 
 /* ---- users and groups: a sandbox has none */

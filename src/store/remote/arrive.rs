@@ -40,11 +40,7 @@ impl From<StoreError> for Failure {
 pub(super) fn object(from: &mut impl Read, name: &Name, store: &Store) -> Result<(), Failure> {
     if store.contains(name) {
         let read = io::copy(&mut from.take(name.length()), &mut io::sink())?;
-        return if read == name.length() {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::UnexpectedEof.into()).map_err(Failure::Read)
-        };
+        return if read == name.length() { Ok(()) } else { Err(Failure::Read(io::ErrorKind::UnexpectedEof.into())) };
     }
     if name.length() <= IN_MEMORY {
         let mut bytes = vec![0; name.length() as usize];

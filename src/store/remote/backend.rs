@@ -20,6 +20,8 @@ use super::uri::{Place, RemoteUri};
 pub(super) enum Fault {
     /// There is nothing under that key.
     NotFound,
+    /// What is there is shorter than the part that was asked for.
+    Short,
     /// What was to be new is there.
     Exists,
     /// Not allowed, or not who we say we are.
@@ -88,6 +90,7 @@ impl Backend {
             }
             Fault::Denied(reason) => RemoteError::Denied { store, action, key, reason },
             Fault::Unreachable(reason) => RemoteError::Unreachable { store, action, key, reason },
+            Fault::Short => RemoteError::Corrupt { store, key, reason: "it is cut short".to_owned() },
             Fault::Exists => RemoteError::Service { store, action, key, reason: "it exists already".to_owned() },
             Fault::Service(reason) => RemoteError::Service { store, action, key, reason },
             Fault::Config(reason) => RemoteError::Config { store, reason },

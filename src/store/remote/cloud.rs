@@ -10,12 +10,12 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::HttpError;
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientOptions, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    RetryConfig, WriteMultipart,
+    RetryConfig, StaticCredentialProvider, WriteMultipart,
 };
 use tokio::io::AsyncReadExt;
 
@@ -241,7 +241,8 @@ fn gcs(bucket: &str, endpoint: Option<&String>, meter: &Arc<Meter>) -> object_st
     }
     // An emulator on this machine knows nobody, and is not to be told a secret.
     if connector.plain {
-        builder = builder.with_skip_signature(true);
+        let nobody = GcpCredential { bearer: String::new() };
+        builder = builder.with_skip_signature(true).with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
     } else {
         for (name, key) in GCS_SETTINGS {
             builder = match environment(name) {
@@ -292,6 +293,10 @@ fn fault(error: Error) -> Fault {
         Error::NotFound { .. } => Fault::NotFound,
         Error::AlreadyExists { .. } | Error::Precondition { .. } => Fault::Exists,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Fault::Denied(reason),
+        // Parts are only asked for of what is believed to have them.
+        error if status(&error) == Some(416) => Fault::Short,
+        // Where an upload in parts begins and ends, the library does not tell these apart.
+        error if matches!(status(&error), Some(401 | 403)) => Fault::Denied(reason),
         error if is_transport(&error) => Fault::Unreachable(reason),
         _ => Fault::Service(reason),
     }
@@ -301,6 +306,12 @@ fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
+}
+
+/// The status of an answer that was an error. The library keeps it in a type without a name.
+fn status(error: &Error) -> Option<u16> {
+    let text = chain(error).last()?.to_string();
+    text.strip_prefix("Server returned non-2xx status code: ")?.get(..3)?.parse().ok()
 }
 
 fn is_transport(error: &Error) -> bool {

@@ -108,14 +108,17 @@ impl Redis {
     }
 
     pub async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, Fault> {
+        let part = range.is_some();
         let mut command = redis::cmd(if range.is_some() { "GETRANGE" } else { "GET" });
         command.arg(key);
         if let Some(range) = range {
             command.arg(range.start).arg(range.end.saturating_sub(1));
         }
         let bytes: Option<Vec<u8>> = self.send(Verb::Get, 0, &command).await?;
-        // A range of what is not there is empty; what gg writes never is.
-        let bytes = bytes.filter(|bytes| !bytes.is_empty()).ok_or(Fault::NotFound)?;
+        // A part of what is not there is empty; what gg writes never is.
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
+            return if part && self.head(key).await.is_ok() { Err(Fault::Short) } else { Err(Fault::NotFound) };
+        };
         self.0.meter.down(bytes.len() as u64);
         Ok(bytes.into())
     }
@@ -135,7 +138,8 @@ impl Redis {
                         let length = bytes.len() as u64;
                         (Ok(bytes), Some((at + length, length)))
                     }
-                    Err(Fault::NotFound) => return None,
+                    // The last piece was just full.
+                    Err(Fault::NotFound | Fault::Short) => return None,
                     Err(fault) => (Err(fault), None),
                 })
             }

@@ -3,7 +3,8 @@
 //! # Layout
 //!
 //! - `namespaces`: what the process leaves behind once, at its start
-//! - `relocated`: a sandbox without rights: its directory, the shim, the table that the shim reads
+//! - `relocated`: a sandbox without rights: its directory and the shim; `map`: the table that the shim reads; `locales`: what
+//!   an archive of locales holds, laid out
 //! - `root`: one sandbox's root, a tmpfs, and what is put in it
 //! - `init`: the first process of a sandbox, between the worker and the program
 //! - `tool`: starting the program
@@ -12,6 +13,8 @@
 
 mod collect;
 mod init;
+#[cfg(feature = "relocated")]
+mod locales;
 #[cfg(feature = "relocated")]
 mod map;
 mod namespaces;

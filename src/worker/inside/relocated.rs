@@ -4,6 +4,7 @@
 //! SCRATCH/shim-NAME.so        the shim, `stubs/shim`, which every program of every sandbox is started with
 //! SCRATCH/r/PID-NUMBER/root   what one program sees as /
 //! SCRATCH/r/PID-NUMBER/dev    its /dev
+//! SCRATCH/r/PID-NUMBER/locale where the C library finds locales, if there is an archive of them
 //! SCRATCH/r/PID-NUMBER/map    the table that the shim reads, `struct gg_map` in `stubs/shim/shim.h`
 //! SCRATCH/r/PID-NUMBER/unfit  why the result must not be used
 //! ```
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gg_ir::Name;
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 
+use super::locales;
 use super::map::{Kind, Map};
 use super::root::{self, Root};
 use super::tool::Failed;
@@ -175,6 +177,7 @@ impl Place {
             made.push(put(&mount, op, &mut map).map_err(|error| step(failed())(error))?);
         }
         system(&mount, &self.run.join("dev"), &mut map).map_err(step("put /dev and /proc in"))?;
+        locales::lay_out(request, &top, &self.run.join("locale")).map_err(step("lay locales out"))?;
         let libraries = cached_directories(request);
         let path = self.run.join("map");
         fs::write(&path, map.encode(&self.shim, &libraries)).map_err(step(format!("write {}", path.display())))?;

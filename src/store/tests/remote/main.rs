@@ -1,5 +1,7 @@
 //! Remote stores, against a directory and against real servers.
 #![cfg(feature = "remote")]
 
+mod real;
+mod servers;
 mod support;
 mod trips;

@@ -287,7 +287,12 @@ fn all_the_same_as_with_namespaces() {
     if std::env::var_os(RELOCATED).is_some() {
         return;
     }
+<<<<<<< ours
+    let skipped =
+        ["there_is_no_network", "the_user_stays", "other_processes", "not_root", "a_coordinator"];
+=======
     let skipped = ["there_is_no_network", "the_user_stays", "other_processes", "not_root", "a_coordinator"];
+>>>>>>> theirs
     let run = Command::new(std::env::current_exe().unwrap())
         .args(["--test-threads=2", "isolation::", "outputs::", "ends::", "compile::"])
         .args(skipped.iter().flat_map(|name| ["--skip", name]))
@@ -297,6 +302,47 @@ fn all_the_same_as_with_namespaces() {
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
 }
 
+<<<<<<< ours
+=======
+/// Messages and characters of another language, from the archive whose path the C library has built in.
+#[test]
+fn locales_come_out_of_an_archive() {
+    let bench = Bench::with(1, SandboxChoice::Namespace);
+    let tools = Tools::new(&bench.store);
+    let made = tempfile::tempdir().unwrap();
+    let directory = made.path().join("usr/lib/locale");
+    fs::create_dir_all(&directory).unwrap();
+    // The one locale that every system has, under another name.
+    let named = made.path().join("xx_YY.utf8");
+    assert!(Command::new("cp").arg("-r").arg("/usr/lib/locale/C.utf8").arg(&named).status().unwrap().success());
+    let add = Command::new("localedef").arg("--prefix").arg(made.path()).arg("--add-to-archive").arg(&named).output();
+    assert!(add.unwrap().status.success());
+    let archive = fs::read(directory.join("locale-archive")).unwrap();
+    let value = bench.store.put(Kind::Value, &archive).unwrap();
+    let relocated = Pool::start(PoolConfig {
+        store: bench.store.clone(),
+        processes: 1,
+        scratch: bench.store.dir().join("relocated"),
+        worker_command: worker_command(),
+        memory_limit: None,
+        sandbox: SandboxChoice::Relocated,
+    })
+    .unwrap();
+    for (locale, quote) in
+        [("xx_YY.UTF-8", "\u{2018}"), ("xx_YY.utf8", "\u{2018}"), ("C.UTF-8", "\u{2018}"), ("zz_ZZ.UTF-8", "'")]
+    {
+        let script = "gcc -c broken.c; ls inc > l1";
+        let mut thunk = tools.thunk(&bench.store, script);
+        let file = Input::File { object: Reference::Value(value), mode: 0o644 };
+        thunk.inputs.insert(path("/usr/lib/locale/locale-archive"), file);
+        thunk.function.env.insert("LC_ALL".into(), locale.into());
+        let (was, is) = (run(&bench.pool, &thunk).unwrap(), run(&relocated, &thunk).unwrap());
+        assert!(String::from_utf8_lossy(&was.0.stderr).contains(&format!("{quote}undeclared")), "{locale}: {was:?}");
+        assert_eq!(difference(script, &was, &is), None, "{locale}");
+    }
+}
+
+>>>>>>> theirs
 /// What the jail's own run of this test gets.
 const JAIL: &str = "GG_TEST_JAIL";
 
