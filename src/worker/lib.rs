@@ -13,7 +13,7 @@
 //! - `link`, `codec`, `request`, `reply`: what the two say to each other, over a Unix socket
 //! - `inside`: [`worker_main`]: the worker process itself
 //! - `import`: from files that a program wrote to values in the store
-//! - `wire` (feature `remote`): what gg and a worker far away say to each other
+//! - `wire`, `remote` (feature `remote`): what gg and a worker far away say to each other; that worker
 //! - `cancel`, `error`: [`Cancel`], [`WorkerError`]
 //!
 //! # What a program finds
@@ -72,6 +72,8 @@ mod plain;
 mod plan;
 mod pool;
 mod process;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod reply;
 mod request;
 #[cfg(feature = "remote")]

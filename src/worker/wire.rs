@@ -8,14 +8,13 @@
 //! another say so instead of guessing.
 
 use gg_ir::{Cost, Name, Reduction, Reference, Thunk};
+pub use gg_store::remote::Sources;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Failure;
 
 mod text;
-
-pub use gg_store::remote::Sources;
 
 /// The version of these messages. It changes when an older reader would misunderstand.
 pub const VERSION: u32 = 1;
@@ -168,7 +167,7 @@ pub enum JobResult {
         /// Packs that are gone.
         packs: Vec<String>,
     },
-    /// Something in the store, or in the request, is not what its name says.
+    /// Something in the store is not what its name says, and has to be uploaded again.
     Corrupt {
         /// The objects, where it is known which.
         #[serde(with = "text::displays")]
@@ -177,6 +176,13 @@ pub enum JobResult {
         keys: Vec<String>,
         /// What was found, for a person.
         text: String,
+    },
+    /// The result is too long for an answer: it is an object, in the answer's pack or in the store; [`JobResult::decode`] reads
+    /// its bytes.
+    Elsewhere {
+        /// The object.
+        #[serde(with = "text::display")]
+        name: Name,
     },
     /// The program was ended for taking too long.
     TimedOut {
@@ -344,6 +350,19 @@ impl JobResult {
             JobResult::Failed { failure } => Some(failure.cost),
             _ => None,
         }
+    }
+
+    /// The bytes of a result by itself; see [`JobResult::Elsewhere`].
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`WireError`] for everything that is no result of this version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        decode(bytes, "result")
     }
 }
 

@@ -323,6 +323,7 @@ impl Desk {
             JobResult::OutOfMemory { text, memory_mib } => {
                 self.outgrown(format!("{memory_mib} MiB of memory did not suffice: {text}"), trials)
             }
+            JobResult::Elsewhere { .. } => declined("it says more than fits into an answer".to_owned()),
             JobResult::Unfit { reason } => declined(format!("it cannot run on a function: {reason}")),
             JobResult::Broken { text, again: true } => self.failed(&text, trials, false),
             JobResult::Broken { text, again: false } => declined(text),

@@ -90,11 +90,16 @@ fn results() -> impl Strategy<Value = JobResult> {
                 },
             }
         }),
-        (any::<Vec<u8>>(), text()).prop_map(|(seeds, pack)| JobResult::Missing {
+        any::<Vec<u8>>().prop_map(|seeds| JobResult::Missing {
+            packs: vec!["00".to_owned()],
             names: seeds.into_iter().map(|seed| name(seed, Kind::Value)).collect(),
-            packs: vec![pack],
         }),
-        text().prop_map(|text| JobResult::Corrupt { names: vec![], keys: vec![text.clone()], text }),
+        any::<u8>().prop_map(|seed| JobResult::Elsewhere { name: name(seed, Kind::Value) }),
+        text().prop_map(|text| JobResult::Corrupt {
+            names: vec![name(1, Kind::Value)],
+            keys: vec![text.clone()],
+            text
+        }),
         any::<(u64, bool)>().prop_map(|(after_ms, deadline)| JobResult::TimedOut { after_ms, deadline }),
         (text(), any::<u64>()).prop_map(|(text, memory_mib)| JobResult::OutOfMemory { text, memory_mib }),
         text().prop_map(|reason| JobResult::Unfit { reason }),
@@ -124,6 +129,9 @@ proptest! {
 
     #[test]
     fn responses_survive_the_wire(response in responses()) {
+        for result in &response.results {
+            prop_assert_eq!(&JobResult::decode(&result.encode()).unwrap(), result);
+        }
         prop_assert_eq!(Response::decode(&response.encode()).unwrap(), response);
     }
 

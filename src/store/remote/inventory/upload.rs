@@ -163,6 +163,10 @@ impl Inventory {
     fn arrived(&self, key: Key, note: Note) {
         let mut state = lock(&self.0.state);
         state.confirmed.insert(key, Instant::now());
+        state.doubtful.remove(&key);
+        if let Note::Pack { index, .. } = &note {
+            index.names().for_each(|name| _ = state.doubtful.remove(&Key::Object(*name)));
+        }
         self.note(&mut state, vec![note]);
     }
 

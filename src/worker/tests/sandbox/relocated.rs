@@ -166,7 +166,7 @@ impl Tools {
         inputs.insert(path("/w/p/l"), Input::Symlink("inc/a.h".into()));
         inputs.insert(path("/w/p/abs"), Input::Symlink("/w/p/inc/a.h".into()));
         let never = Output { path: path("/w/p/never"), optional: true };
-        Thunk { function, inputs, outputs: [(tag("never"), never)].into(), timeout: None }
+        Thunk { function, inputs, outputs: [(tag("never"), never)].into(), timeout: None, volatile: false }
     }
 }
 
@@ -287,12 +287,7 @@ fn all_the_same_as_with_namespaces() {
     if std::env::var_os(RELOCATED).is_some() {
         return;
     }
-<<<<<<< ours
-    let skipped =
-        ["there_is_no_network", "the_user_stays", "other_processes", "not_root", "a_coordinator"];
-=======
     let skipped = ["there_is_no_network", "the_user_stays", "other_processes", "not_root", "a_coordinator"];
->>>>>>> theirs
     let run = Command::new(std::env::current_exe().unwrap())
         .args(["--test-threads=2", "isolation::", "outputs::", "ends::", "compile::"])
         .args(skipped.iter().flat_map(|name| ["--skip", name]))
@@ -302,8 +297,6 @@ fn all_the_same_as_with_namespaces() {
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
 }
 
-<<<<<<< ours
-=======
 /// Messages and characters of another language, from the archive whose path the C library has built in.
 #[test]
 fn locales_come_out_of_an_archive() {
@@ -342,7 +335,6 @@ fn locales_come_out_of_an_archive() {
     }
 }
 
->>>>>>> theirs
 /// What the jail's own run of this test gets.
 const JAIL: &str = "GG_TEST_JAIL";
 

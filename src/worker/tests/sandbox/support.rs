@@ -244,7 +244,6 @@ impl<'a> Step<'a> {
             description: &self.thunk,
             resolved: self.resolved.clone(),
             timeout: self.timeout,
-            volatile: false,
             terminal: self.terminal,
         };
         self.bench.pool.run(&job, cancel)
