@@ -27,6 +27,59 @@ fn inside(test: &str) -> bool {
     false
 }
 
+/// What is trusted: a root of the user's own, and nothing that nobody vouches for.
+#[test]
+fn over_tls() {
+    const ROOT: &str = "SSL_CERT_FILE";
+    let inside = std::env::var_os(MARK).is_some();
+    let dir = tempfile::tempdir().unwrap();
+    let (key, certificate) = (dir.path().join("key"), dir.path().join("certificate"));
+    if !inside {
+        let openssl = |words: &str| {
+            let mut command = Command::new("openssl");
+            command.args(words.split(' ')).arg("-keyout").arg(&key).arg("-out").arg(&certificate);
+            assert!(command.output().unwrap().status.success());
+        };
+        openssl(
+            "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=gg -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE",
+        );
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Command::new("openssl");
+        server.args(["s_server", "-quiet", "-www", "-naccept", "50", "-accept", &format!("127.0.0.1:{port}")]);
+        server.arg("-key").arg(&key).arg("-cert").arg(&certificate);
+        let mut server = server.stdin(std::process::Stdio::null()).spawn().unwrap();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(server.try_wait().unwrap().is_none());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let run = |root: Option<&std::path::Path>| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "real::over_tls", "--nocapture"]).env(MARK, port.to_string()).env_remove(ROOT);
+            command.env("AWS_ACCESS_KEY_ID", KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET);
+            root.map(|root| command.env(ROOT, root));
+            command.status().unwrap().success()
+        };
+        let trusted = (run(Some(&certificate)), run(None));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!(trusted, (true, true));
+        return;
+    }
+    let port = std::env::var(MARK).unwrap();
+    let remote = Remote::open(&format!("s3://bucket?endpoint=https://localhost:{port}").parse().unwrap()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answered = runtime.block_on(remote.reduction(&Name::of(Kind::Thunk, b"x")));
+    match std::env::var_os(ROOT) {
+        // It answers with a page without a length, which S3 does not.
+        Some(_) => assert!(matches!(&answered, Err(RemoteError::Service { .. })), "{answered:?}"),
+        None => {
+            let error = answered.unwrap_err();
+            let untrusted = |reason: &str| reason.contains("certificate");
+            assert!(matches!(&error, RemoteError::Unreachable { reason, .. } if untrusted(reason)), "{error:?}");
+        }
+    }
+}
+
 fn world(server: &Server) -> World {
     World::new(tempfile::tempdir().unwrap(), server.uri().parse().unwrap())
 }
