@@ -38,7 +38,7 @@ impl From<StoreError> for Failure {
 /// Reads as many bytes as the name says, and puts them into the store if they are what the name says. An object that is
 /// there already is only read over.
 pub(super) fn object(from: &mut impl Read, name: &Name, store: &Store) -> Result<(), Failure> {
-    if store.contains(name) {
+    if store.holds(name) {
         let read = io::copy(&mut from.take(name.length()), &mut io::sink())?;
         return if read == name.length() { Ok(()) } else { Err(Failure::Read(io::ErrorKind::UnexpectedEof.into())) };
     }

@@ -192,7 +192,7 @@ impl Remote {
         if source.size > WHOLE {
             let index = self.index(id, source).await?;
             let local = store.clone();
-            let plans = blocking(move || Ok(plan::by_index(&index, |name| !local.contains(name)))).await?;
+            let plans = blocking(move || Ok(plan::by_index(&index, |name| !local.holds(name)))).await?;
             return self.spans(store, id, plan::spans(plans)).await;
         }
         let _memory = self.memory(3 * source.size).await?;
@@ -281,7 +281,7 @@ impl Read for Pipe {
 
 async fn lacks(store: &Arc<Store>, names: &[Name]) -> Result<bool> {
     let (store, names) = (store.clone(), names.to_vec());
-    blocking(move || Ok(names.iter().any(|name| !store.contains(name)))).await
+    blocking(move || Ok(names.iter().any(|name| !store.holds(name)))).await
 }
 
 /// What is not in the local store, of the objects themselves and below the trees as far as those are known.
@@ -289,7 +289,7 @@ fn wanted(store: &Store, names: &[Name], trees: &[Name]) -> Result<Vec<Wanted>> 
     let mut seen = HashSet::new();
     let mut wanted = Vec::new();
     for name in names {
-        if seen.insert(*name) && !store.contains(name) {
+        if seen.insert(*name) && !store.holds(name) {
             wanted.push(Wanted { name: *name, root: None });
         }
     }
@@ -306,7 +306,7 @@ fn wanted(store: &Store, names: &[Name], trees: &[Name]) -> Result<Vec<Wanted>> 
                         match entry {
                             Entry::Tree(name) => below.push(*name),
                             Entry::File { content, .. } => {
-                                if seen.insert(*content) && !store.contains(content) {
+                                if seen.insert(*content) && !store.holds(content) {
                                     wanted.push(Wanted { name: *content, root: Some(*root) });
                                 }
                             }

@@ -230,7 +230,7 @@ fn closure(store: &Store, tree: &Name) -> Result<Vec<Name>> {
             match entry {
                 Entry::Tree(name) if seen.insert(*name) => trees.push(*name),
                 Entry::File { content, .. } if seen.insert(*content) => {
-                    if !store.contains(content) {
+                    if !store.holds(content) {
                         return Err(absent(content));
                     }
                     files.push(*content);
