@@ -2,12 +2,16 @@
 
 mod project;
 
+#[cfg(feature = "lambda")]
+mod cloud;
 mod command_lines;
 mod concurrent;
 mod failures;
 mod headers;
 mod infer;
 mod interrupted;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod laziness;
 mod real_project;
 mod report;

@@ -54,10 +54,7 @@ fn crashed(kind: &str, payload: &[u8]) -> CallEnd {
     let part = |name: &str| told.get(name).and_then(|part| part.as_str()).unwrap_or_default().to_owned();
     let (error, text) = (part("errorType"), part("errorMessage"));
     let shown = format!("the function ended without an answer ({kind} {error}: {text})");
-    let outgrown = error == "Runtime.OutOfMemory"
-        || error == "Sandbox.Timedout"
-        || text.contains("Task timed out")
-        || text.contains("signal: killed");
+    let outgrown = error == "Runtime.OutOfMemory" || error == "Sandbox.Timedout" || text.contains("Task timed out");
     if outgrown { CallEnd::TooSmall(shown) } else { CallEnd::Crashed(shown) }
 }
 

@@ -90,7 +90,7 @@ pub(crate) struct Desk {
     tallies: Tallies,
     /// Why the service is not asked any more.
     down: OnceLock<String>,
-    under_way: AtomicUsize,
+    under_way: Arc<AtomicUsize>,
     answered: Mutex<Option<Instant>>,
     /// Objects that workers have left in the remote store, each by itself.
     far: Mutex<HashSet<Name>>,
@@ -172,7 +172,7 @@ impl LambdaEngine {
             pace: Pace::default(),
             tallies: Tallies::default(),
             down: OnceLock::new(),
-            under_way: AtomicUsize::new(0),
+            under_way: Arc::default(),
             answered: Mutex::default(),
             far: Mutex::default(),
             sharing: Arc::new(Semaphore::new(SHARES as usize)),

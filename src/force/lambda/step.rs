@@ -1,13 +1,14 @@
 //! One step on the function: upload what is missing, call, and make sense of the end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gg_ir::Name;
 use gg_store::StoreError;
 use gg_store::remote::{Missing, PackId, RemoteError, pack};
 use gg_worker::wire::{JobResult, MESSAGE_LIMIT, Refusal, RemoteJob, Request, Response, VERSION};
+use tokio::task::JoinSet;
 
 use super::Desk;
 use super::call::{CallEnd, call};
@@ -18,10 +19,14 @@ use crate::engine::{EngineResult, Work};
 const BACKOFF: Duration = Duration::from_millis(100);
 /// The longest such delay.
 const BACKOFF_CAP: Duration = Duration::from_secs(5);
+/// How the service says that a function was killed, which it does for want of memory.
+const KILLED: &str = "signal: killed";
 /// How often a request is looked at that may lag.
 const LOOK: Duration = Duration::from_millis(200);
 /// Bytes of outputs that come with the answer; larger ones go through the store.
 const INLINE_ANSWER: u64 = 256 << 10;
+/// How often one request is sent at most, where each lags.
+const CALLS: usize = 3;
 /// How often one step's objects are uploaded again.
 const UPLOADS: u32 = 6;
 
@@ -35,6 +40,8 @@ struct Trials {
     asked: Instant,
     /// Whether the larger function is asked.
     larger: bool,
+    /// Whether a worker has had too little memory or time before, without a larger function to go to.
+    outgrown: bool,
 }
 
 /// What follows an end.
@@ -69,7 +76,8 @@ impl Desk {
             }
         };
         let begun = Instant::now();
-        let mut trials = Trials { begun, failures: 0, uploads: 0, throttled: 0, asked: begun, larger: false };
+        let mut trials =
+            Trials { begun, failures: 0, uploads: 0, throttled: 0, asked: begun, larger: false, outgrown: false };
         loop {
             if let Some(text) = self.down.get() {
                 return EngineResult::Declined { text: text.clone() };
@@ -141,52 +149,60 @@ impl Desk {
         self.down.get_or_init(|| format!("AWS Lambda cannot be used any more: {text}")).clone()
     }
 
-    /// Calls the function, and a second time where the first call lags; the first answer counts.
+    /// Calls the function, and again where that lags; the first answer counts. An end that is no answer leaves the word to
+    /// the calls that are still under way.
     async fn ask(&self, kind: &Arc<str>, function: &str, request: Arc<Vec<u8>>) -> CallEnd {
-        let begun = Instant::now();
-        let one = || {
-            self.tallies.count(|tally| {
-                tally.requests += 1;
-                tally.sent += request.len() as u64;
-            });
-            call(&self.client, function, request.to_vec())
-        };
-        let under_way = self.under_way.fetch_add(1, Ordering::SeqCst);
-        let _guard = Guard(&self.under_way);
-        debug_assert!(under_way < usize::MAX);
-        let first = one();
-        tokio::pin!(first);
+        let mut calls = JoinSet::new();
+        let mut latest = self.send(&mut calls, 0, function, &request);
+        let mut sent = 1;
+        let mut last = CallEnd::Lost("the request was not sent".to_owned());
         loop {
             tokio::select! {
-                end = &mut first => return self.ended(kind, begun, end),
-                () = tokio::time::sleep(LOOK) => {}
-            }
-            let lags = self.pace.lags_after(kind).is_some_and(|after| begun.elapsed() > after);
-            if lags && self.under_way.load(Ordering::SeqCst) < self.limit.now() {
-                break;
+                ended = calls.join_next() => match ended {
+                    None => return last,
+                    // A panic of ours; what it said is above.
+                    Some(Err(error)) => last = CallEnd::Lost(error.to_string()),
+                    Some(Ok((number, begun, end))) => {
+                        let end = self.ended(kind, begun, end);
+                        if matches!(end, CallEnd::Answer(..)) {
+                            self.tallies.count(|tally| tally.duplicates_won += u64::from(number > 0));
+                            return end;
+                        }
+                        last = end;
+                    }
+                },
+                () = tokio::time::sleep(LOOK) => {
+                    let lags = self.pace.lags_after(kind).is_some_and(|after| latest.elapsed() > after);
+                    if lags && sent < CALLS && self.under_way.load(Ordering::SeqCst) < self.limit.now() {
+                        self.tallies.count(|tally| tally.duplicated += 1);
+                        latest = self.send(&mut calls, sent, function, &request);
+                        sent += 1;
+                    }
+                }
             }
         }
-        self.under_way.fetch_add(1, Ordering::SeqCst);
-        let _second_guard = Guard(&self.under_way);
-        self.tallies.count(|tally| tally.duplicated += 1);
-        let again = Instant::now();
-        let second = one();
-        tokio::pin!(second);
-        // An end that is no answer leaves the word to the other.
-        let (end, since) = tokio::select! {
-            end = &mut first => match end {
-                answer @ CallEnd::Answer(..) => (answer, begun),
-                _ => (second.await, again),
-            },
-            end = &mut second => match end {
-                answer @ CallEnd::Answer(..) => {
-                    self.tallies.count(|tally| tally.duplicates_won += 1);
-                    (answer, again)
-                }
-                _ => (first.await, begun),
-            },
-        };
-        self.ended(kind, since, end)
+    }
+
+    /// Sends a request; when.
+    fn send(
+        &self,
+        calls: &mut JoinSet<(usize, Instant, CallEnd)>,
+        number: usize,
+        function: &str,
+        request: &Arc<Vec<u8>>,
+    ) -> Instant {
+        self.tallies.count(|tally| {
+            tally.requests += 1;
+            tally.sent += request.len() as u64;
+        });
+        let (client, function, request) = (self.client.clone(), function.to_owned(), Arc::clone(request));
+        let (guard, begun) = (Guard::new(&self.under_way), Instant::now());
+        calls.spawn(async move {
+            let end = call(&client, &function, request.to_vec()).await;
+            drop(guard);
+            (number, begun, end)
+        });
+        begun
     }
 
     fn ended(&self, kind: &Arc<str>, begun: Instant, end: CallEnd) -> CallEnd {
@@ -227,6 +243,11 @@ impl Desk {
                 Next::Again(backoff(trials.throttled))
             }
             CallEnd::Failed(text) | CallEnd::Lost(text) => self.failed(&text, trials, true),
+            // Killed by the system: for want of memory, where it happens again.
+            CallEnd::Crashed(text) if text.contains(KILLED) && trials.failures > 0 && self.options.larger.is_some() => {
+                trials.failures += 1;
+                self.outgrown(text, trials)
+            }
             CallEnd::Crashed(text) | CallEnd::Corrupt(text) => self.failed(&text, trials, false),
             CallEnd::TooSmall(text) => self.outgrown(text, trials),
             CallEnd::TooLarge => declined("the request is larger than the service takes (6 MB)"),
@@ -249,6 +270,10 @@ impl Desk {
 
     fn outgrown(&self, text: String, trials: &mut Trials) -> Next {
         if self.options.larger.is_some() && !std::mem::replace(&mut trials.larger, true) {
+            return Next::Again(Duration::ZERO);
+        }
+        // A worker may just have been slow: once more.
+        if !std::mem::replace(&mut trials.outgrown, true) {
             return Next::Again(Duration::ZERO);
         }
         declined(text)
@@ -349,9 +374,16 @@ impl Desk {
 }
 
 /// Counts a request as ended when it is dropped.
-struct Guard<'a>(&'a std::sync::atomic::AtomicUsize);
+struct Guard(Arc<AtomicUsize>);
 
-impl Drop for Guard<'_> {
+impl Guard {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Guard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
