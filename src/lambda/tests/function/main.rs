@@ -7,6 +7,10 @@ mod emulator;
 mod faults;
 mod jail;
 mod limits;
+mod s3;
+#[allow(dead_code, reason = "shared with the tests of the stores")]
+#[path = "../../../store/tests/remote/servers.rs"]
+mod servers;
 mod service;
 mod steps;
 mod stores;

@@ -94,11 +94,10 @@ pub struct World {
     pub shell: Name,
 }
 
-pub static WORLD: LazyLock<World> = LazyLock::new(|| World::new(None));
+pub static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
 impl World {
-    /// A world, with a remote store of its own unless one is given.
-    pub fn new(uri: Option<RemoteUri>) -> Self {
+    fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let everybody = |path: &Path| {
             fs::create_dir_all(path).unwrap();
@@ -112,7 +111,7 @@ impl World {
             everybody(&remote_dir.join(below));
         }
         let store = Arc::new(Store::open(&dir.path().join("store")).unwrap());
-        let uri = uri.unwrap_or_else(|| RemoteUri::directory(&remote_dir).unwrap());
+        let uri = RemoteUri::directory(&remote_dir).unwrap();
         let remote = Remote::open(&uri).unwrap();
         let inventory = Inventory::open(remote.clone(), store.clone(), &dir.path().join("remotes")).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -129,6 +128,11 @@ impl World {
 
     /// A request for these steps, with all that they need uploaded; of what is inside, `inline` goes along.
     pub fn request(&self, steps: &[&Step], inline: &[Name]) -> Request {
+        self.request_with(&self.inventory, self.uri.to_string(), steps, inline)
+    }
+
+    /// The same, with another remote store.
+    pub fn request_with(&self, inventory: &Inventory, uri: String, steps: &[&Step], inline: &[Name]) -> Request {
         let (mut names, mut trees) = (Vec::new(), Vec::new());
         for step in steps {
             for input in step.thunk.inputs.values() {
@@ -140,10 +144,10 @@ impl World {
             }
         }
         names.retain(|name| !inline.contains(name));
-        let sources = self.runtime.block_on(self.inventory.ensure(&names, &trees)).unwrap();
+        let sources = self.runtime.block_on(inventory.ensure(&names, &trees)).unwrap();
         Request {
             version: VERSION,
-            store: self.uri.to_string(),
+            store: uri,
             inline: gg_store::remote::pack::write_from(&self.store, inline).unwrap(),
             sources,
             jobs: steps.iter().map(|step| step.job()).collect(),
@@ -254,6 +258,10 @@ impl Door {
     }
 
     pub fn with_worker(worker: &Path, args: &[&str]) -> Self {
+        Self::with_env(worker, args, &[])
+    }
+
+    pub fn with_env(worker: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let child = Command::new(env!("CARGO_BIN_EXE_gg-front-door"))
@@ -268,6 +276,7 @@ impl Door {
             .arg("--bind")
             .arg(&WORLD.remote_dir)
             .args(args)
+            .envs(env.iter().copied())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -314,6 +323,11 @@ impl Door {
 
     pub fn stats(&self) -> serde_json::Value {
         self.get("/_gg/stats").json()
+    }
+
+    /// All that it and its workers have written.
+    pub fn wrote(&self) -> String {
+        self.said() + &fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
     /// What workers have said.
