@@ -55,6 +55,12 @@ impl Store {
             return Ok(Lease { _file: file, path });
         }
     }
+
+    /// How many leases this process has begun. What was marked as used before the last of them began is not protected by
+    /// it.
+    pub fn leases_begun(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
 }
 
 /// The leases of living processes.

@@ -34,8 +34,9 @@ enum Key {
     File(Name, u32),
 }
 
-/// A place that one thread fills while others wait for it.
-type Slot = Arc<Mutex<Option<PathBuf>>>;
+/// A place that one thread fills while others wait for it: where it is, and how many leases had begun when it was last
+/// marked as used. What was used under an earlier lease may have been collected since.
+type Slot = Arc<Mutex<Option<(PathBuf, u64)>>>;
 
 /// The farm of one store.
 #[derive(Debug)]
@@ -90,12 +91,24 @@ impl Farm {
     fn at(&self, key: Key, make: impl FnOnce() -> Result<PathBuf>) -> Result<PathBuf> {
         let slot = lock(&self.ready).entry(key).or_default().clone();
         let mut held = lock(&slot);
-        if let Some(path) = &*held {
+        let leases = self.store.leases_begun();
+        if let Some((path, marked)) = &mut *held
+            && (*marked == leases || self.keep(path))
+        {
+            *marked = leases;
             return Ok(path.clone());
         }
         let path = make()?;
-        *held = Some(path.clone());
+        *held = Some((path.clone(), leases));
         Ok(path)
+    }
+
+    /// Marks what a path belongs to as used; `false` when it is gone. What is not in the farm is nobody's to collect.
+    fn keep(&self, path: &Path) -> bool {
+        match path.parent() {
+            Some(place) if place.starts_with(self.store.farm_dir()) => self.store.keep(place),
+            _ => true,
+        }
     }
 
     /// The farm's entry of this name, made with `write` unless it is there and whole.

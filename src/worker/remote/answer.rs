@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use gg_ir::{Kind, Name, Reference};
+use gg_ir::{Kind, Name, Reduction, Reference};
 use gg_store::remote::{RemoteError, pack};
 use gg_store::{Store, StoreError};
 use tokio::task::JoinSet;
@@ -58,25 +58,40 @@ impl Shop {
     /// Brings the outputs of all results where they go. A result whose outputs cannot be brought anywhere becomes one that
     /// says so. With `record`, everything goes to the store and then the reductions do too.
     pub async fn deliver(&self, results: &mut [JobResult], inline_limit: u64, record: bool) -> Outputs {
+        let mut of: Vec<Vec<Name>> = results.iter().map(values).collect();
+        let done = |result: &JobResult| match result {
+            JobResult::Done { reduction } if record => Some(reduction.clone()),
+            _ => None,
+        };
+        let reductions: Vec<Option<Reduction>> = results.iter().map(done).collect();
         self.shorten(results);
+        for (result, names) in results.iter().zip(&mut of) {
+            if let JobResult::Elsewhere { name } = result {
+                names.push(*name);
+            }
+        }
         let told: usize = results.iter().map(|result| result.encode().len()).sum();
         let room = ((MESSAGE_LIMIT - AROUND).saturating_sub(told) / 4 * 3) as u64;
-        let of: Vec<Vec<Name>> = results
-            .iter()
-            .map(|result| if let JobResult::Elsewhere { name } = result { vec![*name] } else { values(result) })
-            .collect();
         let all: BTreeSet<Name> = of.iter().flatten().copied().collect();
         let (mut small, large) = choose(&all, room.min(inline_limit));
         let mut up: Vec<Name> = large;
         if record {
-            let done = results.iter().filter(|result| matches!(result, JobResult::Done { .. }));
+            let done = of.iter().zip(&reductions).filter(|(_, reduction)| reduction.is_some());
             let known: HashSet<Name> = up.iter().copied().collect();
-            let more: BTreeSet<Name> = done.flat_map(values).filter(|name| !known.contains(name)).collect();
+            let more: BTreeSet<Name> =
+                done.flat_map(|(names, _)| names).copied().filter(|name| !known.contains(name)).collect();
             up.extend(more);
         }
         let (store, names) = (self.store.clone(), small.clone());
         let packing = tokio::task::spawn_blocking(move || pack_up(&store, &names));
-        let failed = self.upload(&up).await;
+        let mut failed = self.upload(&up).await;
+        let full =
+            |error: &RemoteError| matches!(error, RemoteError::Local(e) if matches!(**e, StoreError::Full { .. }));
+        if failed.values().any(full) {
+            self.make_room().await;
+            let again: Vec<Name> = failed.keys().copied().collect();
+            failed = self.upload(&again).await;
+        }
         let packed = packing.await.unwrap_or_else(|error| Err(format!("the worker failed: {error}")));
         let inline = match packed {
             Ok(inline) => inline,
@@ -104,9 +119,9 @@ impl Shop {
                 };
             }
         }
-        if record {
-            self.record(results, &failed).await;
-        }
+        let whole = |names: &[Name]| names.iter().all(|name| !failed.contains_key(name));
+        let reductions = reductions.into_iter().zip(&of).filter(|(_, names)| whole(names));
+        self.record(reductions.filter_map(|(reduction, _)| reduction).collect()).await;
         let mut stored: Vec<Name> = up.into_iter().filter(|name| !failed.contains_key(name)).collect();
         stored.sort_unstable();
         stored.dedup();
@@ -155,15 +170,11 @@ impl Shop {
         }
     }
 
-    /// Records the reductions all of whose outputs are in the store.
-    async fn record(&self, results: &[JobResult], failed: &HashMap<Name, RemoteError>) {
+    /// Records reductions all of whose outputs are in the store.
+    async fn record(&self, reductions: Vec<Reduction>) {
         let mut under_way = JoinSet::new();
-        for result in results {
-            let JobResult::Done { reduction } = result else { continue };
-            if values(result).iter().any(|name| failed.contains_key(name)) {
-                continue;
-            }
-            let (remote, reduction) = (self.remote.clone(), reduction.clone());
+        for reduction in reductions {
+            let remote = self.remote.clone();
             under_way.spawn(async move { remote.record(&reduction).await });
         }
         while let Some(done) = under_way.join_next().await {

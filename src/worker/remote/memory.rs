@@ -1,4 +1,4 @@
-//! Telling a lack of memory from a failure of the program's own.
+//! Telling a lack of memory, or of room on the disk, from a failure of the program's own.
 //!
 //! The kernel kills a process, and what its parent then says is all that is left of it: compilers' drivers report it and exit
 //! with 1. Where this is mistaken, the step is run once more elsewhere, and fails there as it did here.
@@ -17,6 +17,17 @@ const SAID: [&[u8]; 7] = [
     b"unable to execute command: Killed",
 ];
 
+/// What a program writes when the scratch space is full (glibc's text for ENOSPC; programs run in the C locale or say it in
+/// English all the same, as compilers do).
+const FULL: &[u8] = b"No space left on device";
+
+/// What was lacking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    Memory,
+    Room,
+}
+
 /// How many processes the kernel has killed for want of memory (proc(5), /proc/vmstat). On a cloud function the kernel is
 /// this worker's alone.
 pub(super) fn kills() -> Option<u64> {
@@ -24,12 +35,18 @@ pub(super) fn kills() -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
-/// Whether a program failed for want of memory, `kills` having been read before it began.
-pub(super) fn lacked(failure: &Failure, kills_before: Option<u64>) -> bool {
+/// What a program that failed lacked, if it did; `kills` was read before it began.
+pub(super) fn lacked(failure: &Failure, kills_before: Option<u64>) -> Option<Lack> {
+    if failure.status.success() {
+        return None;
+    }
     let killed = matches!(failure.status, Status::Signalled(libc::SIGKILL) | Status::Exited(137));
-    let said = |text: &[u8]| SAID.iter().any(|part| text.windows(part.len()).any(|window| window == *part));
+    let said = |part: &[u8]| failure.stderr.windows(part.len()).any(|window| window == part);
     let counted = || matches!((kills_before, kills()), (Some(before), Some(after)) if after > before);
-    !failure.status.success() && (killed || said(&failure.stderr) || counted())
+    if said(FULL) {
+        return Some(Lack::Room);
+    }
+    (killed || SAID.iter().any(|part| said(part)) || counted()).then_some(Lack::Memory)
 }
 
 #[cfg(test)]
@@ -51,10 +68,14 @@ mod tests {
     #[test]
     fn what_a_killed_compiler_leaves() {
         let said = b"gcc: fatal error: Killed signal terminated program cc1\ncompilation terminated.\n";
-        assert!(lacked(&failure(Status::Exited(1), said), None));
-        assert!(lacked(&failure(Status::Signalled(9), b""), None));
-        assert!(lacked(&failure(Status::Exited(1), b""), Some(0)) == kills().is_some_and(|kills| kills > 0));
-        assert!(!lacked(&failure(Status::Exited(1), b"a.c:1:1: error: expected ';'\n"), None));
-        assert!(!lacked(&failure(Status::Exited(0), said), Some(0)));
+        assert_eq!(lacked(&failure(Status::Exited(1), said), None), Some(Lack::Memory));
+        assert_eq!(lacked(&failure(Status::Signalled(9), b""), None), Some(Lack::Memory));
+        let full = b"/usr/bin/ld: final link failed: No space left on device\n";
+        assert_eq!(lacked(&failure(Status::Exited(1), full), None), Some(Lack::Room));
+        assert_eq!(lacked(&failure(Status::Exited(1), b"a.c:1:1: error: expected ';'\n"), None), None);
+        assert_eq!(lacked(&failure(Status::Exited(0), said), Some(0)), None);
+        // More kills than before, whatever was said.
+        let counted = lacked(&failure(Status::Exited(1), b""), Some(0)).is_some();
+        assert_eq!(counted, kills().is_some_and(|kills| kills > 0));
     }
 }

@@ -7,7 +7,7 @@ use gg_store::remote::{Remote, RemoteError, Sources};
 use gg_store::{Store, StoreError};
 
 use super::chain::Link;
-use super::memory;
+use super::memory::{self, Lack};
 use super::space::Space;
 use crate::wire::JobResult;
 use crate::{Cancel, Job, Outcome, Pool, WorkerError};
@@ -31,6 +31,8 @@ pub(super) struct Times {
     pub fetch: Duration,
     /// All that the pool did.
     pub pool: Duration,
+    /// Whether the scratch space was full at the end.
+    pub full: bool,
 }
 
 /// Ends a program whose request nobody waits for any more.
@@ -66,10 +68,7 @@ impl Shop {
         let fetching = async {
             match fetch().await {
                 Err(RemoteError::Local(error)) if matches!(*error, StoreError::Full { .. }) => {
-                    // What other requests have left can go; what this one uses stays.
-                    let (space, store) = (self.space.clone(), self.store.clone());
-                    let freed = tokio::task::spawn_blocking(move || space.free(&store, u64::MAX)).await;
-                    freed.map_err(|_| RemoteError::Interrupted)??;
+                    self.make_room().await;
                     fetch().await
                 }
                 fetched => fetched,
@@ -82,6 +81,13 @@ impl Shop {
             None => fetching.await,
         };
         fetched.map_err(|error| self.explain(error))
+    }
+
+    /// Deletes what other requests have left; what this one uses stays.
+    pub async fn make_room(&self) {
+        let (space, store) = (self.space.clone(), self.store.clone());
+        // Where that fails there is as little room as before, which is told then.
+        let _ = tokio::task::spawn_blocking(move || space.free(&store, u64::MAX)).await;
     }
 
     /// What an error of the remote store means for a job.
@@ -107,21 +113,29 @@ impl Shop {
     /// Runs a job whose inputs are at hand. What it wrote is in the local store.
     pub async fn run(&self, link: Arc<Link>, timeout: Duration, terminal: bool) -> (JobResult, Times) {
         let mut times = Times::default();
-        let mut again = true;
-        loop {
+        for last in [false, true] {
             let result = self.run_once(link.clone(), timeout, terminal, &mut times).await;
+            let full = match &result {
+                Ok(JobResult::OutOfMemory { .. }) => times.full,
+                Err(WorkerError::Store(StoreError::Full { .. }) | WorkerError::OutOfMemory { .. }) => true,
+                _ => false,
+            };
             let damaged = matches!(result, Err(WorkerError::Corrupt(_) | WorkerError::Missing(_)));
-            if !(damaged && std::mem::take(&mut again)) {
+            if last || !(full || damaged) {
                 return (self.tell(result), times);
             }
-            // A file of the scratch space was damaged, and is out of the way: it can be had again.
             let began = Instant::now();
+            if full {
+                self.make_room().await;
+            }
+            // A file of the scratch space that was damaged is out of the way: it can be had again.
             let fetched = self.fetch(&[&link]).await;
             times.fetch += began.elapsed();
             if let Err(result) = fetched {
                 return (result, times);
             }
         }
+        (JobResult::NotRun { reason: "it was not tried".to_owned() }, times)
     }
 
     async fn run_once(
@@ -136,6 +150,7 @@ impl Shop {
         else {
             return Ok(JobResult::NotRun { reason: "the function's deadline was too near".to_owned() });
         };
+        times.full = false;
         let leash = Leash(Cancel::new()?);
         let (pool, cancel) = (self.pool.clone(), leash.0.clone());
         let kills = memory::kills();
@@ -154,11 +169,17 @@ impl Shop {
         times.pool += began.elapsed();
         match outcome {
             Ok(Ok(Outcome::Done(reduction))) => Ok(JobResult::Done { reduction }),
-            Ok(Ok(Outcome::Failed(failure))) if memory::lacked(&failure, kills) => Ok(self.full(format!(
-                "a program was killed or got no memory; the largest process had {} MiB",
-                failure.cost.peak_kib >> 10
-            ))),
-            Ok(Ok(Outcome::Failed(failure))) => Ok(JobResult::Failed { failure }),
+            Ok(Ok(Outcome::Failed(failure))) => Ok(match memory::lacked(&failure, kills) {
+                None => JobResult::Failed { failure },
+                Some(Lack::Room) => {
+                    times.full = true;
+                    self.full("the program found the function's scratch space full".to_owned())
+                }
+                Some(Lack::Memory) => self.full(format!(
+                    "a program was killed or got no memory; the largest process had {} MiB",
+                    failure.cost.peak_kib >> 10
+                )),
+            }),
             Ok(Err(WorkerError::TimedOut { after })) => Ok(JobResult::TimedOut {
                 after_ms: after.as_millis() as u64,
                 deadline: left.is_some_and(|left| left < timeout),
