@@ -77,7 +77,7 @@ fn every_step_runs_on_functions() {
 
 #[test]
 fn what_goes_wrong_on_the_way_is_overcome() {
-    let faults = ["crash=0.15", "throttle=0.15", "error500=0.1", "lost=0.1", "corrupt-reply=1", "slow=1x20"];
+    let faults = ["crash=0.15", "throttle=0.15", "error500=0.1", "lost=0.1", "corrupt-reply=1", "slow=1x4"];
     let arguments: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).chain(["--seed", "7"]).collect();
     let (cloud, project) = (Cloud::start(&arguments), project());
     let want = plain(&project);

@@ -55,7 +55,7 @@ impl Forces {
         observer: Arc<dyn Observer>,
         keep_going: bool,
         rescue: &Arc<Rescue>,
-        console: &Console,
+        console: &Arc<Console>,
     ) -> Result<Self> {
         let terminal = console.is_terminal();
         let mut ledger: Arc<dyn Ledger> = Arc::clone(&store) as _;
@@ -78,6 +78,8 @@ impl Forces {
                 #[cfg(feature = "lambda")]
                 Kind::Lambda => {
                     let started = Far::start(&store, settings, choice.jobs, terminal)?;
+                    let told = Arc::clone(console);
+                    started.on_down(move |why| told.notice(why));
                     engines.push(started.engine());
                     sandboxes.push("functions of AWS Lambda".to_owned());
                     ledger = started.ledger(ledger);

@@ -72,6 +72,11 @@ impl Far {
         Ok(Self { engine: Arc::new(engine), region: region.unwrap_or_default(), jobs, reductions })
     }
 
+    /// Says who is told, once, when the service is not asked any more.
+    pub fn on_down(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        self.engine.on_down(Box::new(tell));
+    }
+
     /// The engine itself.
     pub fn engine(&self) -> Arc<dyn Engine> {
         Arc::clone(&self.engine) as _

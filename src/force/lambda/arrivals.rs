@@ -55,7 +55,8 @@ impl Arrivals {
     async fn get(&self, name: Name) -> bool {
         let Ok(_lane) = self.lanes.acquire().await else { return false };
         let asked = Instant::now();
-        let Ok(sources) = self.inventory.ensure(&[name], &[]).await else { return false };
+        // Not `ensure`: to upload it, it would be read from the local store, which waits for this very fetch.
+        let sources = self.inventory.sources(&[name]);
         match self.remote.fetch(&self.store, &[name], &[], &sources).await {
             Ok(()) => true,
             Err(error) => {

@@ -1,7 +1,7 @@
 //! One call of the function, and what its end means.
 
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
 use gg_worker::wire::{Response, WireError};
@@ -58,10 +58,17 @@ fn crashed(kind: &str, payload: &[u8]) -> CallEnd {
     if outgrown { CallEnd::TooSmall(shown) } else { CallEnd::Crashed(shown) }
 }
 
+/// The end of the chain of causes, which says most.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let first = causes.next().map(ToString::to_string).unwrap_or_default();
+    causes.last().map_or(first.clone(), |last| format!("{first}: {last}"))
+}
+
 fn failed(error: SdkError<InvokeError>) -> CallEnd {
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.code().unwrap_or_default().to_owned();
-    let text = DisplayErrorContext(&error).to_string();
+    let text = innermost(&error);
     let told = match error.message() {
         Some(message) => format!("{code}: {message}"),
         None => text,

@@ -60,6 +60,9 @@ const CALL: Duration = Duration::from_secs(15 * 60 + 30);
 /// As many reductions may be on their way into the shared cache; what comes meanwhile is not shared.
 const SHARES: u32 = 10_000;
 
+/// Is told once, when the service is not asked any more.
+pub type OnDown = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Why the engine cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LambdaError {
@@ -90,6 +93,8 @@ pub(crate) struct Desk {
     tallies: Tallies,
     /// Why the service is not asked any more.
     down: OnceLock<String>,
+    /// Who is told of that.
+    on_down: OnceLock<OnDown>,
     under_way: Arc<AtomicUsize>,
     answered: Mutex<Option<Instant>>,
     /// Objects that workers have left in the remote store, each by itself.
@@ -123,6 +128,11 @@ impl Desk {
     /// The service has answered somebody.
     fn answered(&self) {
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the service has answered somebody since then.
+    fn answered_since(&self, since: Instant) -> bool {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at > since)
     }
 
     /// How long the service has answered nobody, since then at most.
@@ -172,6 +182,7 @@ impl LambdaEngine {
             pace: Pace::default(),
             tallies: Tallies::default(),
             down: OnceLock::new(),
+            on_down: OnceLock::new(),
             under_way: Arc::default(),
             answered: Mutex::default(),
             far: Mutex::default(),
@@ -179,6 +190,12 @@ impl LambdaEngine {
             running: Mutex::default(),
         };
         Ok(Self { desk: Arc::new(desk), runtime: Some(runtime) })
+    }
+
+    /// Says who is told, once, when the service is not asked any more. Only the first call counts.
+    pub fn on_down(&self, tell: OnDown) {
+        // Said before: then it stays.
+        let _ = self.desk.on_down.set(tell);
     }
 
     /// What the requests came to so far.

@@ -146,7 +146,14 @@ impl Desk {
 
     /// From now on nothing is asked of the service; what to tell the person, once.
     pub fn goes_down(&self, text: &str) -> String {
-        self.down.get_or_init(|| format!("AWS Lambda cannot be used any more: {text}")).clone()
+        let why = || {
+            let why = format!("AWS Lambda cannot be used any more: {text}");
+            if let Some(tell) = self.on_down.get() {
+                tell(&why);
+            }
+            why
+        };
+        self.down.get_or_init(why).clone()
     }
 
     /// Calls the function, and again where that lags; the first answer counts. An end that is no answer leaves the word to
@@ -262,7 +269,7 @@ impl Desk {
             return Next::Again(backoff(trials.failures));
         }
         let times = trials.failures;
-        if of_service && self.silent_for(trials.begun) >= trials.begun.elapsed() {
+        if of_service && !self.answered_since(trials.begun) {
             return declined(self.goes_down(&format!("{times} requests in a row failed, the last one: {text}")));
         }
         declined(format!("{times} requests failed, the last one: {text}"))

@@ -202,6 +202,13 @@ impl Inventory {
         self.note(&mut state, notes);
     }
 
+    /// Where these objects lie, as far as that is known. Nothing is uploaded: what is not known may lie by itself.
+    pub fn sources(&self, names: &[Name]) -> Sources {
+        let state = lock(&self.0.state);
+        let known: Vec<Name> = names.iter().copied().filter(|name| state.known.object(name)).collect();
+        state.known.sources(&known, &[])
+    }
+
     /// Whether an object is believed to be there.
     pub fn holds(&self, name: &Name) -> bool {
         lock(&self.0.state).known.object(name)
