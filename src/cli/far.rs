@@ -39,13 +39,11 @@ impl Far {
     pub fn start(store: &Arc<Store>, settings: &Settings, jobs: Option<usize>, terminal: bool) -> Result<Self> {
         let config = &settings.config;
         let Some(function) = &config.lambda.function else {
-            bail!(
-                "the engine lambda needs a function: set GG_FUNCTION, or `function` below [lambda] in gg.toml; `gg deploy aws` makes one"
-            );
+            bail!("the engine lambda needs a function: set GG_FUNCTION, or `function` below [lambda] in gg.toml");
         };
         let Some(uri) = &config.store.uri else {
             bail!(
-                "the engine lambda needs a store: set GG_STORE, or `uri` below [store] in gg.toml, to s3://BUCKET/PREFIX; `gg deploy aws` makes one"
+                "the engine lambda needs a store: set GG_STORE, or `uri` below [store] in gg.toml, to s3://BUCKET/PREFIX"
             );
         };
         let uri: RemoteUri = uri.parse().context("GG_STORE, or `uri` below [store] in gg.toml")?;
