@@ -36,6 +36,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long until the rest is killed, from the beginning as well.
 const LAST_GRACE: Duration = Duration::from_millis(750);
 
+/// How long it is tried to kill the rest. What does not end by then hangs in the kernel.
+const KILLING: Duration = Duration::from_secs(10);
+
 /// What to build, and how.
 pub struct Build {
     /// The command and its arguments.
@@ -332,7 +335,14 @@ impl Interruption {
         // First what others may be waiting for; make then sees its children end, and can still delete what it was making.
         self.kill(|pid| !gg_watch::catches_sigterm(pid));
         wait(LAST_GRACE);
-        self.kill(|_| true);
+        // More than once: what loses its parent while the list is made may be missing from it.
+        loop {
+            self.kill(|_| true);
+            if self.make_ended.load(Ordering::SeqCst) || begun.elapsed() > KILLING {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Sends a signal to the build as a terminal would have done: to its process group. `make` passes on only some signals,
