@@ -35,13 +35,13 @@ fn a_damaged_store_is_noticed_and_mended() {
     small(&project);
     project.gg_make(&[]).ok();
     let want = project.manifest();
+    // Every one of them: a step misses all its inputs, one after the other.
     for (at, path) in files(&project.store().join("objects")).into_iter().enumerate() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let mut bytes = fs::read(&path).unwrap();
-        match at % 3 {
+        match at % 2 {
             0 => bytes.truncate(bytes.len() / 2),
-            1 => bytes.iter_mut().for_each(|byte| *byte ^= 1),
-            _ => continue,
+            _ => bytes.iter_mut().for_each(|byte| *byte ^= 1),
         }
         fs::write(&path, bytes).unwrap();
     }

@@ -104,8 +104,8 @@ impl Far {
         Usage {
             requests: tally.requests,
             mib_ms: tally.mib_ms,
-            puts: counters.put + counters.list,
-            gets: counters.get + counters.head + tally.store_requests,
+            puts: counters.put + counters.list + tally.stored,
+            gets: counters.get + counters.head + tally.store_requests.saturating_sub(tally.stored),
             bytes_out: counters.bytes_down,
         }
     }

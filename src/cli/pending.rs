@@ -7,10 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use gg_force::{Cause, Coordinator, Request};
+use gg_force::{Cause, Coordinator};
 
 use crate::console::Console;
-use crate::session::{Deliveries, Placeholders};
+use crate::session::{Deliveries, Placeholders, foreign};
 
 fn file(directory: &Path, root: &Path) -> PathBuf {
     let name = gg_ir::Name::of_value(root.as_os_str().as_bytes()).to_string();
@@ -61,22 +61,16 @@ pub fn settle(
     deliveries: &Deliveries,
     console: &Console,
 ) -> usize {
-    let adopted = paths.iter().filter_map(|path| Some((path, placeholders.adopt(path)?.thunk)));
+    let adopted = paths.iter().filter_map(|path| Some((path, placeholders.adopt(path)?)));
     let wanted: Vec<_> = adopted.collect();
-    for (path, name) in &wanted {
-        coordinator.add(Request {
-            name: *name,
-            thunk: None,
-            kind: "other".into(),
-            label: path.display().to_string(),
-            volatile: false,
-            eager: false,
-        });
+    for (path, placeholder) in &wanted {
+        coordinator.add(foreign(placeholder, path));
     }
     // A thunk may have several files here: what it says is said once.
     let mut told = BTreeSet::new();
     let mut failed = 0;
-    for (path, thunk) in &wanted {
+    for (path, placeholder) in &wanted {
+        let thunk = &placeholder.thunk;
         let done = match coordinator.wait(thunk) {
             Ok(reduction) => {
                 if told.insert(*thunk) {

@@ -119,10 +119,6 @@ pub(crate) struct Tries {
     pub broken: u32,
     /// Engines that have failed too often: a bit per engine.
     pub banned: u64,
-    /// How often it waited for a lost object.
-    pub repairs: u32,
-    /// How often it was made again.
-    pub redone: u32,
     /// How its program failed the first time.
     pub failed: Option<Failure>,
     pub engine: Option<EngineIndex>,

@@ -18,6 +18,7 @@ use crate::node::{Node, State};
 use crate::observer::Finished;
 use crate::policy::Policy;
 use crate::progress::{Progress, Summary};
+use crate::repair::Losses;
 use crate::request::Request;
 use crate::schedule::Schedule;
 
@@ -99,6 +100,7 @@ pub(crate) struct Plan {
     /// The thunk that first made a value.
     pub(crate) makers: HashMap<Name, ThunkId>,
     pub(crate) supplying: HashMap<Name, Vec<ThunkId>>,
+    pub(crate) losses: Losses,
     pub(crate) timers: BTreeSet<(Duration, ThunkId)>,
     /// A step has failed: only what is waited for is still started.
     pub(crate) stopped: bool,
@@ -125,6 +127,7 @@ impl Plan {
             next_run: 0,
             makers: HashMap::new(),
             supplying: HashMap::new(),
+            losses: Losses::default(),
             timers: BTreeSet::new(),
             stopped: false,
             cancelled: false,

@@ -11,7 +11,8 @@ pub struct Policy {
     pub backoff: Duration,
     /// The longest such delay.
     pub backoff_cap: Duration,
-    /// How often a thunk waits for a lost object to be brought back, and how often a thunk is run again to do so.
+    /// How often a thunk waits for a lost object to be brought back, and how often a thunk is run again to do so: for
+    /// each object.
     pub repairs: u32,
     /// Whether a program that failed is run once more before that is believed. Always done when a signal was involved.
     pub confirm: bool,

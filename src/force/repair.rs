@@ -1,5 +1,6 @@
 //! What follows when an object is lost: missing in the store, or not what its name says.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use gg_ir::Name;
@@ -10,21 +11,33 @@ use crate::node::{State, Tries, Why};
 use crate::observer::Served;
 use crate::plan::{Command, Plan};
 
+/// How often a thunk has missed an object it needs, or had to make again one that it made. Counted for each object, as
+/// a step may find a hundred damaged ones, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Losses(HashMap<(ThunkId, Name), u32>);
+
+impl Losses {
+    /// Counts one more.
+    fn count(&mut self, thunk: ThunkId, object: Name) -> u32 {
+        let times = self.0.entry((thunk, object)).or_default();
+        *times += 1;
+        *times
+    }
+}
+
 impl Plan {
     /// A thunk cannot be read or run since an object is lost. It waits until the thunk that made it has been run again,
     /// or until the caller has brought it back.
     pub(crate) fn lost(&mut self, id: ThunkId, object: Name) {
         let cap = self.setup.policy.repairs;
-        let node = &mut self.graph[id];
-        node.tries.repairs += 1;
-        if node.tries.repairs > cap {
+        if self.losses.count(id, object) > cap {
             let advice = "check the disk that the store is on, and that nothing else deletes from it";
             let text = format!("{object} was lost again after it had been restored {cap} times; {advice}");
             return self.fail(id, Cause::Infrastructure(text));
         }
-        let linked = node.linked;
+        let linked = self.graph[id].linked;
         let maker = self.makers.get(&object).copied().filter(|&maker| linked && maker != id);
-        if let Some(maker) = maker.filter(|&maker| self.remake(maker)) {
+        if let Some(maker) = maker.filter(|&maker| self.remake(maker, object)) {
             let Some(hurried) = self.graph.link_late(maker, id) else {
                 return self.fail(id, Cause::Infrastructure(gone(&object)));
             };
@@ -60,14 +73,16 @@ impl Plan {
 
     /// Makes a thunk that has succeeded run again, ignoring the cache; nothing new for one that has not ended. `false`
     /// when it has failed, was made again too often, or needs, by way of other repairs, what is to be repaired.
-    fn remake(&mut self, id: ThunkId) -> bool {
+    fn remake(&mut self, id: ThunkId, object: Name) -> bool {
         match &self.graph[id].outcome {
             None => return true,
             Some(Err(_)) => return false,
             Some(Ok(_)) => {}
         }
-        let often = self.graph[id].tries.redone >= self.setup.policy.repairs;
-        if often || self.cancelled || self.graph.would_wait_for_itself(id) {
+        if self.cancelled || self.graph.would_wait_for_itself(id) {
+            return false;
+        }
+        if self.losses.count(id, object) > self.setup.policy.repairs {
             return false;
         }
         let node = &mut self.graph[id];
@@ -77,7 +92,7 @@ impl Plan {
         }
         node.outcome = None;
         node.fresh = true;
-        node.tries = Tries { runs: node.tries.runs, redone: node.tries.redone + 1, ..Tries::default() };
+        node.tries = Tries { runs: node.tries.runs, ..Tries::default() };
         node.rank.urgent = false;
         node.state = State::Loading;
         let forgotten = [Some(node.name), node.key];
@@ -105,7 +120,7 @@ impl Plan {
         self.now = self.now.max(now);
         let id = self.add_by_name(*thunk);
         let maker = self.makers.get(object).copied().unwrap_or(id);
-        if self.graph[maker].ended() && !self.remake(maker) {
+        if self.graph[maker].ended() && !self.remake(maker, *object) {
             let label = self.graph[maker].label.clone();
             self.notice(format!("{label}: {object} is lost, and making it again has not helped"));
         }

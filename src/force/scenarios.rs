@@ -314,6 +314,17 @@ fn a_lost_source_is_brought_back_by_the_caller() {
 }
 
 #[test]
+fn as_many_objects_as_were_lost_are_brought_back() {
+    let mut world = World::with(&[4], |setup| setup.resupplies = true);
+    world.supplies = true;
+    let lost = (0..40u8).map(|at| EngineResult::Missing(Name::of_value(&[at])));
+    script(&mut world, "a", lost.collect());
+    let a = world.step("a", &[]);
+    world.run();
+    assert!(world.outcome(&a).is_ok());
+}
+
+#[test]
 fn an_observer_may_ask_for_a_lost_output() {
     let mut world = World::new(&[1]);
     let a = world.step("a", &[]);

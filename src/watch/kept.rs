@@ -124,7 +124,12 @@ impl Kept {
             self.ended = match post::receive(&self.socket)? {
                 Some(Message { word: Word::Ended, number, .. }) => Some(number),
                 Some(_) => None,
-                None => Some(wait_for(self.command)?),
+                None => {
+                    // The keeper's socket is closed before its children are given to this process: that has happened
+                    // when the keeper can be waited for.
+                    self.keeper.wait()?;
+                    Some(wait_for(self.command)?)
+                }
             };
         }
     }

@@ -28,7 +28,10 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
             settings.choose(args.engines.clone(), args.fallback());
             build(&of(args, true), &settings, stop)
         }
-        Command::Infer(args) => build(&of(args, false), &settings, stop),
+        Command::Infer(args) => {
+            settings.choose(args.engines.clone(), args.fallback());
+            build(&of(args, false), &settings, stop)
+        }
         Command::Force { files, engines } => {
             settings.choose(engines, None);
             force::run(&files, &settings, stop)

@@ -198,6 +198,7 @@ pub fn foreign(placeholder: &Placeholder, path: &Path) -> Request {
         kind: "other".into(),
         label: path.display().to_string(),
         volatile: false,
+        // One that fails keeps nothing else from being computed.
         eager: true,
     }
 }

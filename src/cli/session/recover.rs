@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use gg_force::{Coordinator, Outcome, Request};
+use gg_force::{Coordinator, Outcome};
 use gg_ir::{Name, Placeholder};
 use gg_store::Store;
 
@@ -111,15 +111,7 @@ fn start(coordinator: &Coordinator, standing: &[(&PathBuf, Placeholder)]) {
     let mut known: HashSet<Name> = HashSet::new();
     for (path, placeholder) in standing {
         if known.insert(placeholder.thunk) {
-            coordinator.add(Request {
-                name: placeholder.thunk,
-                thunk: None,
-                kind: "other".into(),
-                label: path.display().to_string(),
-                volatile: false,
-                // One that fails keeps nothing else from being computed.
-                eager: true,
-            });
+            coordinator.add(super::foreign(placeholder, path));
         }
     }
 }

@@ -36,7 +36,8 @@ impl Arrivals {
     /// These objects are in the remote store now.
     pub fn expect(self: &Arc<Self>, names: &[Name]) {
         for name in names.iter().copied().filter(|name| !self.store.holds(name)) {
-            self.expected().insert(name, Arc::default());
+            // One that is on its way already is not asked for twice.
+            self.expected().entry(name).or_default();
             let this = Arc::clone(self);
             self.handle.spawn(async move { this.fetch(name).await });
         }

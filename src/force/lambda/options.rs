@@ -19,8 +19,6 @@ pub struct LambdaOptions {
     pub timeout: Duration,
     /// Whether programs find terminals as their standard output and error.
     pub terminal: bool,
-    /// Whether workers write reductions to the remote store.
-    pub record: bool,
     /// How often a request that failed by no fault of the program is sent again.
     pub retries: u32,
     /// How long the service may refuse requests as too many before it counts as failed.
@@ -38,7 +36,6 @@ impl LambdaOptions {
             jobs: 100,
             timeout: Duration::from_secs(840),
             terminal: false,
-            record: false,
             retries: 5,
             patience: Duration::from_secs(120),
         }

@@ -127,7 +127,8 @@ impl Desk {
             sources,
             jobs: vec![job],
             inline_limit: INLINE_ANSWER,
-            record: self.options.record,
+            // The coordinator decides what is believed later; see `shared`.
+            record: false,
         };
         Ok(request.encode())
     }
@@ -219,6 +220,7 @@ impl Desk {
                 self.limit.passed();
                 self.tallies.count(|tally| {
                     tally.add(&response.report, 0);
+                    tally.stored += response.stored.len() as u64;
                     tally.received += length;
                 });
             }

@@ -39,6 +39,8 @@ pub struct Tally {
     pub phases: Phases,
     /// Requests of workers to the store.
     pub store_requests: u64,
+    /// Those of them that wrote an object.
+    pub stored: u64,
     /// Bytes that workers took from the store.
     pub bytes_down: u64,
     /// Bytes that workers brought to the store.
