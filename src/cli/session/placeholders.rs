@@ -22,6 +22,8 @@ fn file_id(info: &fs::Metadata) -> FileId {
 /// One placeholder in the tree.
 #[derive(Clone, Debug)]
 struct Standing {
+    /// Which of all that ever stood: an inode may be another's by the time it is looked up.
+    serial: u64,
     placeholder: Placeholder,
     /// Where it may be, oldest first: it may have been moved.
     paths: Vec<PathBuf>,
@@ -57,19 +59,35 @@ struct Table {
     files: HashMap<FileId, Standing>,
     /// The same, by what they stand for.
     thunks: HashMap<Name, Vec<FileId>>,
+    /// How many there have been.
+    serials: u64,
 }
 
 impl Table {
-    fn insert(&mut self, id: FileId, standing: Standing) {
-        self.thunks.entry(standing.placeholder.thunk).or_default().push(id);
+    /// Enters a placeholder; its serial number.
+    fn insert(&mut self, id: FileId, placeholder: Placeholder, path: &Path, mode: u32) -> u64 {
+        self.serials += 1;
+        let serial = self.serials;
+        self.thunks.entry(placeholder.thunk).or_default().push(id);
+        let standing = Standing { serial, placeholder, paths: vec![path.to_path_buf()], mode };
         // An inode that is used again: what had it before is gone.
         if let Some(old) = self.files.insert(id, standing) {
             self.unlist(&old.placeholder.thunk, id);
         }
+        serial
     }
 
-    fn remove(&mut self, id: FileId) {
-        if let Some(old) = self.files.remove(&id) {
+    /// The placeholder with this number, if it still is what the inode is known for.
+    fn get(&self, id: FileId, serial: u64) -> Option<&Standing> {
+        self.files.get(&id).filter(|standing| standing.serial == serial)
+    }
+
+    /// Strikes out the placeholder with this number. Its inode is free as soon as its file is gone, and another thread's
+    /// placeholder may have it since.
+    fn remove(&mut self, id: FileId, serial: u64) {
+        if self.get(id, serial).is_some()
+            && let Some(old) = self.files.remove(&id)
+        {
             self.unlist(&old.placeholder.thunk, id);
         }
     }
@@ -117,10 +135,9 @@ impl Placeholders {
             |file| file.write_all(&content).map(|()| mode),
             |temporary, id| {
                 // Known before it can be seen: whoever opens it finds it here.
-                let standing = Standing { placeholder: placeholder.clone(), paths: vec![path.to_path_buf()], mode };
-                locked(&self.standing).insert(id, standing);
+                let serial = locked(&self.standing).insert(id, placeholder.clone(), path, mode);
                 fs::rename(temporary, path).inspect_err(|_| {
-                    locked(&self.standing).remove(id);
+                    locked(&self.standing).remove(id, serial);
                 })
             },
         )
@@ -132,9 +149,9 @@ impl Placeholders {
         let placeholder = Self::at(path)?;
         let (id, mode) = (file_id(&info), info.mode() & 0o7777);
         let mut table = locked(&self.standing);
-        if !table.files.contains_key(&id) {
-            let paths = vec![path.to_path_buf()];
-            table.insert(id, Standing { placeholder: placeholder.clone(), paths, mode });
+        // What else the inode was known for is gone.
+        if table.files.get(&id).is_none_or(|standing| standing.placeholder != placeholder) {
+            table.insert(id, placeholder.clone(), path, mode);
         }
         Some(placeholder)
     }
@@ -225,10 +242,10 @@ impl Placeholders {
         for (id, standing) in mine {
             let done = match fill(&standing.placeholder) {
                 Some(fill) => self.replace(id, &standing, &fill),
-                None => self.withdraw(id),
+                None => self.withdraw(id, standing.serial),
             };
             match done {
-                Ok(()) => locked(&self.standing).remove(id),
+                Ok(()) => locked(&self.standing).remove(id, standing.serial),
                 // It goes on standing, so that nobody reads it for what it is not.
                 Err(error) => result = Err((standing.paths.last().cloned().unwrap_or_default(), error)),
             }
@@ -239,10 +256,10 @@ impl Placeholders {
     /// Removes every file that stands for an output of `thunk`, which has failed.
     pub fn abandon(&self, thunk: &Name) {
         let mine = locked(&self.standing).of_thunk(thunk);
-        for (id, _) in mine {
+        for (id, standing) in mine {
             // A file that is gone already, or cannot be removed, is named by the build's own failure.
-            let _ = self.withdraw(id);
-            locked(&self.standing).remove(id);
+            let _ = self.withdraw(id, standing.serial);
+            locked(&self.standing).remove(id, standing.serial);
         }
     }
 
@@ -255,8 +272,8 @@ impl Placeholders {
             .collect()
     }
 
-    fn withdraw(&self, id: FileId) -> io::Result<()> {
-        let Some(standing) = locked(&self.standing).files.get(&id).cloned() else { return Ok(()) };
+    fn withdraw(&self, id: FileId, serial: u64) -> io::Result<()> {
+        let Some(standing) = locked(&self.standing).get(id, serial).cloned() else { return Ok(()) };
         for path in standing.paths {
             if Self::at(&path).as_ref() == Some(&standing.placeholder) {
                 fs::remove_file(&path)?;
@@ -265,8 +282,8 @@ impl Placeholders {
         Ok(())
     }
 
-    fn paths_of(&self, id: FileId) -> Vec<PathBuf> {
-        locked(&self.standing).files.get(&id).map(|standing| standing.paths.clone()).unwrap_or_default()
+    fn paths_of(&self, id: FileId, serial: u64) -> Vec<PathBuf> {
+        locked(&self.standing).get(id, serial).map(|standing| standing.paths.clone()).unwrap_or_default()
     }
 
     /// Puts a real file in the place of one placeholder, wherever that is by now. That it is nowhere, or that another
@@ -274,7 +291,7 @@ impl Placeholders {
     fn replace(&self, id: FileId, standing: &Standing, fill: &dyn Fill) -> io::Result<()> {
         // A move that is announced may happen between two looks, from an earlier path to a later one: what is missed by the
         // first round is found by the second.
-        for path in [self.paths_of(id), self.paths_of(id)].concat() {
+        for path in [self.paths_of(id, standing.serial), self.paths_of(id, standing.serial)].concat() {
             let Ok(info) = fs::symlink_metadata(&path) else { continue };
             // The number of an inode is soon used again, and a file can be overwritten: the content decides.
             if file_id(&info) != id || Self::at(&path).as_ref() != Some(&standing.placeholder) {
@@ -412,6 +429,20 @@ mod tests {
         all.abandon(&p.thunk);
         assert!(!path.exists());
         assert_eq!(all.remaining(), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn an_inode_that_is_used_again_at_once() {
+        // One thread has put the real file in place; before it says so, another's placeholder gets the inode.
+        let (mut table, id) = (Table::default(), FileId { device: 1, inode: 2 });
+        let (old, new) = (placeholder("old"), placeholder("new"));
+        let first = table.insert(id, old.clone(), Path::new("/a"), 0o644);
+        let second = table.insert(id, new.clone(), Path::new("/b"), 0o644);
+        table.remove(id, first);
+        assert!(table.get(id, first).is_none() && table.of_thunk(&old.thunk).is_empty());
+        assert_eq!(table.of_thunk(&new.thunk).len(), 1);
+        table.remove(id, second);
+        assert!(table.files.is_empty() && table.of_thunk(&new.thunk).is_empty());
     }
 
     #[test]
