@@ -62,6 +62,19 @@ fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// One exchange of HTTP that has to succeed; the answer, header and all.
+fn tell(address: &str, line: &str, header: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let length = body.len();
+    let head = format!("Host: {address}\r\n{header}\r\nContent-Length: {length}\r\nConnection: close");
+    write!(stream, "{line} HTTP/1.1\r\n{head}\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 20"), "{line}: {answer}");
+    answer
+}
+
 impl Cloud {
     /// Starts it, with some more arguments for the front door.
     pub fn start(arguments: &[&str]) -> Self {
@@ -102,26 +115,39 @@ impl Cloud {
         cloud
     }
 
-    /// Says something to the S3 server.
-    fn tell_moto(&self, line: &str) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.moto_port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let host = format!("Host: 127.0.0.1:{}", self.moto_port);
+    /// Says something to the S3 server; its answer.
+    fn tell_moto(&self, line: &str, body: &str) -> String {
         let who = format!("Authorization: AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/s3/aws4_request");
-        write!(stream, "{line} HTTP/1.1\r\n{host}\r\n{who}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        let _ = stream.read_to_string(&mut answer);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{line}: {answer}");
+        tell(&format!("127.0.0.1:{}", self.moto_port), line, &who, body)
     }
 
     fn make_bucket(&self) {
-        self.tell_moto(&format!("PUT /{BUCKET}"));
+        self.tell_moto(&format!("PUT /{BUCKET}"), "");
     }
 
     /// Empties the store.
     pub fn empty(&self) {
-        self.tell_moto("POST /moto-api/reset");
+        self.tell_moto("POST /moto-api/reset", "");
         self.make_bucket();
+    }
+
+    /// Writes something else over every object in the store; how many there were.
+    pub fn damage(&self) -> usize {
+        let list = self.tell_moto(&format!("GET /{BUCKET}?list-type=2&prefix=x/"), "");
+        let keys: Vec<&str> = list.split("<Key>").skip(1).filter_map(|part| part.split("</Key>").next()).collect();
+        keys.iter().for_each(|key| drop(self.tell_moto(&format!("PUT /{BUCKET}/{key}"), "damaged")));
+        keys.len()
+    }
+
+    /// Kills all workers: those that come after them have nothing in their scratch space.
+    pub fn kill_workers(&self) {
+        let address = self.door_address.trim_start_matches("http://").trim_end_matches('/');
+        tell(address, "POST /_gg/kill", "Accept: */*", "");
+    }
+
+    /// How many invocations have ended.
+    pub fn invocations(&self) -> usize {
+        self.log().lines().count()
     }
 
     /// Ends the front door and its workers.
@@ -152,6 +178,11 @@ impl Cloud {
             .env("GG_FUNCTION", "gg-tests")
             .env("GG_LAMBDA_ENDPOINT", &self.door_address)
             .env("GG_STORE", format!("s3://{BUCKET}/x?region=us-east-1&endpoint=http://127.0.0.1:{}", self.moto_port));
+    }
+
+    /// The credentials as a profile, for `~/.aws/credentials`.
+    pub fn profile(&self, name: &str) -> String {
+        format!("[{name}]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n")
     }
 
     /// `gg-make` with every step in the cloud.

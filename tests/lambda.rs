@@ -1,9 +1,10 @@
 //! Every step on functions, with what can go wrong there.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::cloud::{Cloud, SECRET};
-use crate::project::{Project, assert_same, run};
+use crate::project::{Manifest, Project, assert_same, run};
 
 /// A project with every kind of step, and outputs that are too large to come with an answer.
 fn project() -> Project {
@@ -26,11 +27,40 @@ fn project() -> Project {
 }
 
 /// What plain make leaves.
-fn plain(project: &Project) -> crate::project::Manifest {
+fn plain(project: &Project) -> Manifest {
     project.make(&["-j2"]).ok();
     let want = project.manifest();
     clean(project);
     want
+}
+
+/// A project of many steps, so that things can happen meanwhile.
+fn long() -> Project {
+    let project = Project::new();
+    let mut makefile = String::from("app: $(patsubst %,f%.o,$(shell seq 24))\n\t$(CC) $^ -o $@\n");
+    makefile += "%.o: %.c\n\t$(CC) -O2 -c $< -o $@\n";
+    project.write("Makefile", makefile).write("f1.c", "int main(void) { return 0; }\n");
+    for number in 2..=24 {
+        let code = format!(
+            "#include <stdlib.h>\n#include <stdio.h>\nint f{number}(void) {{ return printf(\"{number}\"); }}\n"
+        );
+        project.write(format!("f{number}.c"), code);
+    }
+    project
+}
+
+/// Runs a build, and lets something happen when it is half-way.
+fn meanwhile(cloud: &mut Cloud, command: &mut Command, happen: impl FnOnce(&mut Cloud)) -> (i32, String) {
+    let mut build = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (begun, before) = (Instant::now(), cloud.invocations());
+    while cloud.invocations() < before + 6 {
+        assert!(build.try_wait().unwrap().is_none(), "the build was over before: {}", cloud.log());
+        assert!(begun.elapsed() < Duration::from_secs(120), "{}", cloud.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    happen(cloud);
+    let ended = build.wait_with_output().unwrap();
+    (ended.status.code().unwrap(), String::from_utf8_lossy(&ended.stderr).into_owned())
 }
 
 fn clean(project: &Project) {
@@ -128,4 +158,67 @@ fn results_are_shared_between_machines() {
     assert_same(&want, &project.manifest());
     assert_eq!(project.served().get("executed"), None, "{:?}", project.served());
     assert_eq!(count(&project, "requests"), 0);
+}
+
+#[test]
+fn a_service_that_goes_away_in_mid_build() {
+    let (mut cloud, project) = (Cloud::start(&[]), long());
+    let want = plain(&project);
+    let mut build = cloud.gg_make(&project, &["-j2", "--fallback"]);
+    let (status, told) = meanwhile(&mut cloud, &mut build, Cloud::end_door);
+    assert_eq!(status, 0, "{told}");
+    assert_eq!(told.matches("AWS Lambda cannot be used any more").count(), 1, "{told}");
+    assert_same(&want, &project.manifest());
+}
+
+#[test]
+fn a_service_that_goes_away_is_an_error_without_fallback() {
+    let (mut cloud, project) = (Cloud::start(&[]), long());
+    let mut build = cloud.gg_make(&project, &["-j2", "--no-fallback"]);
+    let (status, told) = meanwhile(&mut cloud, &mut build, Cloud::end_door);
+    assert_eq!(status, 2, "{told}");
+    assert!(told.contains("AWS Lambda cannot be used any more"), "{told}");
+}
+
+#[test]
+fn a_store_that_is_emptied_in_mid_build() {
+    let (mut cloud, project) = (Cloud::start(&[]), long());
+    let want = plain(&project);
+    let mut build = cloud.gg_make(&project, &["-j2"]);
+    let (status, told) = meanwhile(&mut cloud, &mut build, |cloud| {
+        cloud.empty();
+        cloud.kill_workers();
+    });
+    assert_eq!(status, 0, "{told}");
+    assert_same(&want, &project.manifest());
+    assert_all_far(&project);
+    assert!(count(&project, "uploaded_again") > 0, "{}", project.report()["engines"]);
+}
+
+#[test]
+fn what_is_damaged_in_the_store_is_uploaded_again() {
+    let (cloud, project) = (Cloud::start(&[]), project());
+    let want = plain(&project);
+    run(&mut cloud.gg_make(&project, &["-j4"])).ok();
+    clean(&project);
+    std::fs::remove_dir_all(project.store().join("reductions")).unwrap();
+    assert!(cloud.damage() > 2);
+    cloud.kill_workers();
+    run(&mut cloud.gg_make(&project, &["-j4"])).ok();
+    assert_same(&want, &project.manifest());
+    assert_all_far(&project);
+    assert!(count(&project, "corrupt") > 0, "{}", project.report()["engines"]);
+}
+
+#[test]
+fn credentials_of_a_profile() {
+    let (cloud, project) = (Cloud::start(&[]), project());
+    let want = plain(&project);
+    let profiles = project.store().with_file_name("credentials");
+    std::fs::write(&profiles, cloud.profile("builds")).unwrap();
+    let mut build = cloud.gg_make(&project, &["-j4"]);
+    build.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    run(build.env("AWS_SHARED_CREDENTIALS_FILE", &profiles).env("AWS_PROFILE", "builds")).ok();
+    assert_same(&want, &project.manifest());
+    assert_all_far(&project);
 }

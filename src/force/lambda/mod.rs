@@ -5,6 +5,7 @@
 //! - `options`: [`LambdaOptions`]
 //! - `step`: one step, from the upload of its inputs to its result: retries, duplicates, what is given back
 //! - `call`: one call of the function, and what its end means
+//! - `chain`: the credentials that the SDK finds, for the store as well
 //! - `needs`: the objects that a step needs
 //! - `arrivals`: what workers made, on its way here
 //! - `limit`: how many requests at once; `pace`: when one lags
@@ -19,6 +20,7 @@
 
 mod arrivals;
 mod call;
+mod chain;
 mod limit;
 mod needs;
 mod options;
@@ -32,7 +34,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
@@ -46,6 +48,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::engine::{Engine, EngineResult, Work};
 use crate::ids::ThunkId;
 use arrivals::Arrivals;
+use chain::Chain;
 use limit::Limit;
 pub use options::LambdaOptions;
 use pace::Pace;
@@ -160,9 +163,10 @@ impl LambdaEngine {
             .thread_name("gg-lambda")
             .build()?;
         let _entered = runtime.enter();
-        let remote = Remote::open(uri)?;
+        let config = runtime.block_on(config(&options));
+        let remote = Remote::open_with(uri, config.credentials_provider().map(Chain::of))?;
         let inventory = Arc::new(Inventory::open(remote.clone(), Arc::clone(&store), inventory)?);
-        let client = runtime.block_on(client(&options));
+        let client = client(&options, &config);
         let arrivals = Arc::new(Arrivals::new(
             runtime.handle().clone(),
             remote.clone(),
@@ -214,8 +218,8 @@ impl LambdaEngine {
     }
 }
 
-/// A client with the credentials and the region that the environment, the profile or this machine's role give.
-async fn client(options: &LambdaOptions) -> Client {
+/// The credentials and the region that the environment, the profile or this machine's role give.
+async fn config(options: &LambdaOptions) -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https();
@@ -228,8 +232,11 @@ async fn client(options: &LambdaOptions) -> Client {
     if let Some(region) = &options.region {
         loader = loader.region(Region::new(region.clone()));
     }
-    let config = loader.load().await;
-    let mut builder = aws_sdk_lambda::config::Builder::from(&config);
+    loader.load().await
+}
+
+fn client(options: &LambdaOptions, config: &SdkConfig) -> Client {
+    let mut builder = aws_sdk_lambda::config::Builder::from(config);
     if let Some(endpoint) = &options.endpoint {
         builder = builder.endpoint_url(endpoint);
     }
