@@ -222,3 +222,20 @@ fn credentials_of_a_profile() {
     assert_same(&want, &project.manifest());
     assert_all_far(&project);
 }
+
+#[test]
+fn a_step_that_says_more_than_fits_into_an_answer() {
+    let (cloud, project) = (Cloud::start(&[]), Project::new());
+    project.write("Makefile", "a.o: a.c\n\t$(CC) -Wall -c a.c\n");
+    // Each is shown twice, as a message and as a line of the source.
+    let code: String = (0..500).map(|number| format!("#warning unused {number} {}\n", "x".repeat(8000))).collect();
+    project.write("a.c", code);
+    let told = project.make(&[]).ok().stderr;
+    let want = project.manifest();
+    assert!(told.len() > 5_000_000, "{}", told.len());
+    clean(&project);
+    let ran = run(&mut cloud.gg_make(&project, &[])).ok();
+    assert_same(&want, &project.manifest());
+    assert_all_far(&project);
+    assert_eq!(ran.stderr.matches("#warning unused").count(), told.matches("#warning unused").count());
+}

@@ -309,6 +309,13 @@ impl Desk {
             }
             Err(_) => return Next::Result(EngineResult::Cancelled),
         }
+        let result = match result {
+            JobResult::Elsewhere { name } => match self.elsewhere(name).await {
+                Ok(result) => result,
+                Err(text) => return self.failed(&text, trials, false),
+            },
+            result => result,
+        };
         match result {
             JobResult::Done { .. } | JobResult::Failed { .. } => {
                 self.inventory.note_objects(&response.stored);
@@ -357,12 +364,24 @@ impl Desk {
             JobResult::OutOfMemory { text, memory_mib } => {
                 self.outgrown(format!("{memory_mib} MiB of memory did not suffice: {text}"), trials)
             }
-            JobResult::Elsewhere { .. } => declined("it says more than fits into an answer".to_owned()),
+            JobResult::Elsewhere { .. } => self.failed("the worker's result is nowhere", trials, false),
             JobResult::Unfit { reason } => declined(format!("it cannot run on a function: {reason}")),
             JobResult::Broken { text, again: true } => self.failed(&text, trials, false),
             JobResult::Broken { text, again: false } => declined(text),
             JobResult::NotRun { reason } => self.failed(&reason, trials, false),
         }
+    }
+
+    /// A result that is too long for an answer: it came in the answer's pack, or is in the store.
+    async fn elsewhere(&self, name: Name) -> Result<JobResult, String> {
+        if !self.store.holds(&name) {
+            let fetched = self.remote.fetch(&self.store, &[name], &[], &self.inventory.sources(&[name])).await;
+            fetched.map_err(|error| format!("the worker's result cannot be fetched: {error}"))?;
+        }
+        let store = Arc::clone(&self.store);
+        let read = tokio::task::spawn_blocking(move || store.read(&name)).await;
+        let bytes = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        JobResult::decode(&bytes).map_err(|error| format!("the worker's result is damaged: {error}"))
     }
 
     /// Objects are gone, or damaged: those that are here are uploaded again, the others have to be made again.
