@@ -364,8 +364,12 @@ impl Interruption {
     /// After an interruption, once the build command itself has ended: kills what it left, so that nothing outlives gg.
     fn finish(&self) {
         let begun = Instant::now();
-        while begun.elapsed() < GRACE && !self.below().is_empty() {
-            self.kill(|_| true);
+        // A list may lack what lost its parent while it was made: only several empty ones are believed.
+        let mut empty = 0;
+        while begun.elapsed() < GRACE && empty < 3 {
+            let below = self.below();
+            empty = if below.is_empty() { empty + 1 } else { 0 };
+            below.into_iter().for_each(|pid| signals::send(pid, libc::SIGKILL));
             std::thread::sleep(Duration::from_millis(10));
         }
     }
