@@ -156,6 +156,12 @@ impl Cloud {
         self.door.wait().unwrap();
     }
 
+    /// Ends the S3 server, and whatever else it is.
+    pub fn end_moto(&mut self) {
+        self.moto.kill().unwrap();
+        self.moto.wait().unwrap();
+    }
+
     /// What the front door noted of each invocation.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("door.log")).unwrap_or_default()
@@ -178,6 +184,44 @@ impl Cloud {
             .env("GG_FUNCTION", "gg-tests")
             .env("GG_LAMBDA_ENDPOINT", &self.door_address)
             .env("GG_STORE", format!("s3://{BUCKET}/x?region=us-east-1&endpoint=http://127.0.0.1:{}", self.moto_port));
+    }
+
+    /// `gg deploy aws`, with all of AWS being the servers here, and a configuration directory of the project's own.
+    pub fn deploy(&self, project: &Project, arguments: &[&str]) -> Command {
+        let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+        command.args(["deploy", "aws"]).args(arguments).env_remove("AWS_PROFILE");
+        self.account(&mut command);
+        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.moto_port));
+        command.env("XDG_CONFIG_HOME", project.path("config"));
+        command
+    }
+
+    /// `gg-make` as who has deployed: nothing is told but who calls, and where the front door is.
+    pub fn gg_make_as_deployed(&self, project: &Project, arguments: &[&str]) -> Command {
+        let mut command = project.gg_make_command(arguments);
+        self.account(&mut command);
+        command.env("XDG_CONFIG_HOME", project.path("config")).env("GG_LAMBDA_ENDPOINT", &self.door_address);
+        command
+    }
+
+    fn account(&self, command: &mut Command) {
+        command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET).env("AWS_REGION", "us-east-1");
+    }
+
+    /// What a service of the servers says to an action (the query protocol of IAM and CloudFormation).
+    pub fn ask(&self, service: &str, action: &str) -> String {
+        let who = format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/{service}/aws4_request\r\n\
+             Content-Type: application/x-www-form-urlencoded"
+        );
+        tell(&format!("127.0.0.1:{}", self.moto_port), "POST /", &who, action)
+    }
+
+    /// The keys in a bucket.
+    pub fn keys(&self, bucket: &str) -> Vec<String> {
+        let list = self.tell_moto(&format!("GET /{bucket}?list-type=2"), "");
+        let keys = list.split("<Key>").skip(1).filter_map(|part| part.split("</Key>").next());
+        keys.map(str::to_owned).collect()
     }
 
     /// The credentials as a profile, for `~/.aws/credentials`.

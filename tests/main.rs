@@ -6,6 +6,8 @@ mod project;
 mod cloud;
 mod command_lines;
 mod concurrent;
+#[cfg(feature = "lambda")]
+mod deploy;
 mod failures;
 mod headers;
 mod infer;

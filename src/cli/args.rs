@@ -71,6 +71,10 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Put what an engine in a cloud needs into your account there, or bring it up to date
+    #[cfg(feature = "lambda")]
+    #[command(subcommand)]
+    Deploy(Deploy),
     /// Delete what was used least recently, but nothing that a running build needs
     Gc {
         /// How much to keep: bytes, or a number with K, M, G or T (powers of 1024)
@@ -86,6 +90,50 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+}
+
+/// The clouds.
+#[cfg(feature = "lambda")]
+#[derive(Debug, Subcommand)]
+pub enum Deploy {
+    /// A bucket on S3 and a function on Lambda, as one stack of CloudFormation
+    Aws(AwsArgs),
+}
+
+/// What is put into an AWS account.
+#[cfg(feature = "lambda")]
+#[derive(Debug, clap::Args)]
+pub struct AwsArgs {
+    /// The name of the stack and of the function
+    #[arg(long, default_value = "gg", value_parser = crate::deploy::name)]
+    pub name: String,
+    /// The region [as AWS's own tools find it]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// The function's memory, which decides its processor time, too [1769, or as it is]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..=10240))]
+    pub memory: Option<u32>,
+    /// The memory of a second function, for steps that do not fit the first one; 0: no such function [0, or as it is]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(0..=10240))]
+    pub larger_memory: Option<u32>,
+    /// After how many days objects leave the store [30, or as it is]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub keep_days: Option<u32>,
+    /// The function's program [gg-lambda-worker beside gg]
+    #[arg(long, value_name = "FILE")]
+    pub worker: Option<PathBuf>,
+    /// Only print the CloudFormation template
+    #[arg(long, conflicts_with_all = ["status", "delete"])]
+    pub print: bool,
+    /// Only say what is there; exit status 1 if nothing is
+    #[arg(long, conflicts_with = "delete")]
+    pub status: bool,
+    /// Delete all of it, the bucket's content too
+    #[arg(long)]
+    pub delete: bool,
+    /// Delete without asking
+    #[arg(long, requires = "delete")]
+    pub yes: bool,
 }
 
 /// A build command.

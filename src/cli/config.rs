@@ -46,7 +46,8 @@ pub struct LambdaConfig {
     pub endpoint: Option<String>,
 }
 
-const FILE: &str = "gg.toml";
+/// The name of a configuration file.
+pub const FILE: &str = "gg.toml";
 
 impl Config {
     /// What the files say for a build in `directory`.

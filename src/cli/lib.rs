@@ -10,6 +10,7 @@
 //! - `engine`: the coordinator and the worker processes; `history`: how long steps took
 //! - `signals`: ending in order
 //! - `console`, `report`, `size`: what a person sees
+//! - `deploy`: what a cloud's engine needs, put into an account
 //! - `pending`: where `gg infer` left placeholders
 
 pub mod args;
@@ -18,6 +19,8 @@ mod config;
 mod console;
 #[cfg(feature = "lambda")]
 mod cost;
+#[cfg(feature = "lambda")]
+mod deploy;
 mod engine;
 mod engines;
 #[cfg(feature = "lambda")]

@@ -30,6 +30,7 @@ pub struct Settings {
     /// Whether this machine runs what the engines give back: `GG_FALLBACK` (`1`, `0`).
     pub fallback: bool,
     /// What the configuration files say, with the environment over them.
+    #[cfg_attr(not(feature = "lambda"), expect(dead_code, reason = "only engines far away are configured in a file"))]
     pub config: Config,
     /// Whether to show progress on a terminal: `GG_STATUS` (`1`, `0`).
     pub status: bool,

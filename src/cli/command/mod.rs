@@ -11,6 +11,8 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
+#[cfg(feature = "lambda")]
+use crate::args::Deploy;
 use crate::args::{BuildArgs, Command};
 use crate::engines;
 use crate::run::{Build, run as build};
@@ -22,8 +24,15 @@ use crate::signals::Signals;
 /// # Errors
 /// When gg cannot do what it is asked; the text is for a person.
 pub fn run(command: Command, stop: Signals) -> Result<i32> {
+    // It writes the configuration that the others read.
+    #[cfg(feature = "lambda")]
+    if let Command::Deploy(Deploy::Aws(args)) = &command {
+        return crate::deploy::aws(args, stop);
+    }
     let mut settings = Settings::from_env()?;
     match command {
+        #[cfg(feature = "lambda")]
+        Command::Deploy(_) => Ok(0),
         Command::Build(args) => {
             settings.choose(args.engines.clone(), args.fallback());
             build(&of(args, true), &settings, stop)

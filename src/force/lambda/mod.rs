@@ -5,7 +5,7 @@
 //! - `options`: [`LambdaOptions`]
 //! - `step`: one step, from the upload of its inputs to its result: retries, duplicates, what is given back
 //! - `call`: one call of the function, and what its end means
-//! - `chain`: the credentials that the SDK finds, for the store as well
+//! - `account`: [`Account`]: who we are at AWS; `chain`: the credentials that the SDK finds, for the store as well
 //! - `needs`: the objects that a step needs
 //! - `arrivals`: what workers made, on its way here
 //! - `limit`: how many requests at once; `pace`: when one lags
@@ -18,6 +18,7 @@
 //! with delays and a cap; then the step is given back ([`EngineResult::Declined`]), for another engine to run. When the service
 //! answers nobody any more, all steps are given back at once.
 
+mod account;
 mod arrivals;
 mod call;
 mod chain;
@@ -34,11 +35,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
-use aws_smithy_http_client::tls;
 use gg_ir::Name;
 use gg_store::Store;
 use gg_store::remote::{Inventory, Remote, RemoteUri};
@@ -47,16 +45,14 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::engine::{Engine, EngineResult, Work};
 use crate::ids::ThunkId;
+pub use account::Account;
 use arrivals::Arrivals;
-use chain::Chain;
 use limit::Limit;
 pub use options::LambdaOptions;
 use pace::Pace;
 use tally::Tallies;
 pub use tally::Tally;
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
 /// A synchronous call may take as long as a function may run: 15 minutes (AWS Lambda Developer Guide, "Lambda quotas").
 const CALL: Duration = Duration::from_secs(15 * 60 + 30);
 
@@ -163,10 +159,10 @@ impl LambdaEngine {
             .thread_name("gg-lambda")
             .build()?;
         let _entered = runtime.enter();
-        let config = runtime.block_on(config(&options));
-        let remote = Remote::open_with(uri, config.credentials_provider().map(Chain::of))?;
+        let account = runtime.block_on(Account::find(options.region.as_deref()));
+        let remote = Remote::open_with(uri, account.credentials())?;
         let inventory = Arc::new(Inventory::open(remote.clone(), Arc::clone(&store), inventory)?);
-        let client = client(&options, &config);
+        let client = client(&options, &account);
         let arrivals = Arc::new(Arrivals::new(
             runtime.handle().clone(),
             remote.clone(),
@@ -218,25 +214,10 @@ impl LambdaEngine {
     }
 }
 
-/// The credentials and the region that the environment, the profile or this machine's role give.
-async fn config(options: &LambdaOptions) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        // Retries are decided here, where it is known what they are for.
-        .retry_config(RetryConfig::disabled())
-        .stalled_stream_protection(aws_config::stalled_stream_protection::StalledStreamProtectionConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(CALL).build());
-    if let Some(region) = &options.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    loader.load().await
-}
-
-fn client(options: &LambdaOptions, config: &SdkConfig) -> Client {
-    let mut builder = aws_sdk_lambda::config::Builder::from(config);
+fn client(options: &LambdaOptions, account: &Account) -> Client {
+    // Retries are decided here, where it is known what they are for.
+    let mut builder = aws_sdk_lambda::config::Builder::from(&account.config)
+        .timeout_config(TimeoutConfig::builder().operation_timeout(CALL).build());
     if let Some(endpoint) = &options.endpoint {
         builder = builder.endpoint_url(endpoint);
     }

@@ -194,7 +194,7 @@ fn path(key: &str) -> Result<Path, Fault> {
     Path::parse(key).map_err(|error| Fault::Config(error.to_string()))
 }
 
-fn s3(
+pub(super) fn s3(
     bucket: &str,
     region: Option<String>,
     endpoint: Option<&String>,
@@ -320,7 +320,7 @@ fn is_transport(error: &Error) -> bool {
 
 /// The end of the chain says most, and holds neither a URL (whose parameters may be a signature) nor what the store sent
 /// back (which may repeat what was sent); of the latter only the code and the message are shown.
-fn explain(error: &Error) -> String {
+pub(super) fn explain(error: &Error) -> String {
     let text = chain(error).last().map(ToString::to_string).unwrap_or_default();
     let element = |name: &str| {
         let (_, rest) = text.split_once(&format!("<{name}>"))?;

@@ -21,6 +21,7 @@
 //! - `inventory`: [`Inventory`]: what is known to be there; `batch`: small objects that travel together; `log`: the
 //!   inventory on disk; `upload`: the way up
 //! - `sources`: [`Sources`]: where objects lie, as told to a worker
+//! - `bucket`: [`Bucket`]: a bucket of S3 as such, for who sets it up
 //! - `pack`: many objects in one piece
 //! - `arrive`: objects on their way into the local store
 //! - `backend`: what every kind of store can do; `cloud`, `redis`: the kinds
@@ -37,6 +38,7 @@
 
 mod arrive;
 mod backend;
+mod bucket;
 mod cloud;
 mod counters;
 mod credentials;
@@ -56,6 +58,7 @@ mod sources;
 mod uri;
 mod wire;
 
+pub use bucket::Bucket;
 pub use counters::Counters;
 pub use credentials::{Credentials, Keys};
 pub use error::{Missing, RemoteError, Result};
