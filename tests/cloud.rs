@@ -34,24 +34,27 @@ impl Drop for Cloud {
 }
 
 /// A program of the workspace that cargo has put beside `gg`.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_gg")).with_file_name(name);
     assert!(path.exists(), "{} is missing: `cargo build -p gg-lambda`, or run tests/all", path.display());
     path
 }
 
-fn server(name: &str) -> PathBuf {
+/// A server that `tests/servers install` has installed.
+pub fn server(name: &str) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers");
     let found = Command::new(&script).args(["path", name]).output().unwrap();
     assert!(found.status.success(), "{name} is not installed: run tests/servers install");
     String::from_utf8(found.stdout).unwrap().trim_end().into()
 }
 
-fn free_port() -> u16 {
+/// A port that is free now.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+/// Waits until something is there.
+pub fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = ready() {
@@ -184,6 +187,11 @@ impl Cloud {
             .env("GG_FUNCTION", "gg-tests")
             .env("GG_LAMBDA_ENDPOINT", &self.door_address)
             .env("GG_STORE", format!("s3://{BUCKET}/x?region=us-east-1&endpoint=http://127.0.0.1:{}", self.moto_port));
+    }
+
+    /// Where the S3 server is.
+    pub fn store_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.moto_port)
     }
 
     /// `gg deploy aws`, with all of AWS being the servers here, and a configuration directory of the project's own.

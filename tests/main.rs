@@ -8,6 +8,9 @@ mod command_lines;
 mod concurrent;
 #[cfg(feature = "lambda")]
 mod deploy;
+mod doctor;
+#[cfg(feature = "lambda")]
+mod emulator;
 mod failures;
 mod headers;
 mod infer;

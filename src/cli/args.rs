@@ -71,6 +71,15 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say whether gg can work here, and with the engines that are set up; exit status 1 if something keeps it from that
+    Doctor {
+        /// The engines to look at: local, lambda; may be given several times [those that builds use]
+        #[arg(short, long = "engine", value_name = "ENGINE", value_parser = Choice::parse)]
+        engines: Vec<Choice>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Put what an engine in a cloud needs into your account there, or bring it up to date
     #[cfg(feature = "lambda")]
     #[command(subcommand)]

@@ -55,17 +55,18 @@ impl Config {
     /// # Errors
     /// When a file that is there cannot be read, or says what gg does not understand; the text names file and line.
     pub fn load(directory: &Path, user: Option<&Path>) -> Result<Self> {
-        let near = directory.ancestors().map(|place| place.join(FILE)).find(|file| file.is_file());
-        let mut config = match near {
-            Some(file) => Self::read(&file)?.unwrap_or_default(),
-            None => Self::default(),
-        };
-        if let Some(user) = user
-            && let Some(general) = Self::read(&user.join(FILE))?
-        {
-            config.fill_from(general);
+        let mut config = Self::default();
+        for file in Self::files(directory, user) {
+            config.fill_from(Self::read(&file)?.unwrap_or_default());
         }
         Ok(config)
+    }
+
+    /// The files that have a say for a build in `directory`, the one that goes before the others first.
+    pub fn files(directory: &Path, user: Option<&Path>) -> Vec<PathBuf> {
+        let near = directory.ancestors().map(|place| place.join(FILE)).find(|file| file.is_file());
+        let general = user.map(|user| user.join(FILE)).filter(|file| fs::symlink_metadata(file).is_ok());
+        near.into_iter().chain(general).collect()
     }
 
     fn read(file: &Path) -> Result<Option<Self>> {

@@ -228,6 +228,6 @@ fn in_place(store: Arc<Store>) -> Box<Materialise> {
 }
 
 /// How a worker process is started.
-fn worker_command() -> Vec<OsString> {
+pub fn worker_command() -> Vec<OsString> {
     vec![OWN_PROGRAM.into(), crate::WORKER.into()]
 }

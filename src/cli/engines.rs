@@ -25,6 +25,14 @@ pub struct Choice {
 const MOST: usize = 100_000;
 
 impl Kind {
+    /// As a person calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Local => "local",
+            Kind::Lambda => "lambda",
+        }
+    }
+
     fn parse(name: &str) -> Option<Self> {
         match name {
             "local" => Some(Kind::Local),

@@ -8,6 +8,7 @@ use gg_ir::{Name, Reduction, Thunk};
 use gg_store::Store;
 use gg_store::remote::RemoteUri;
 
+use crate::config::Config;
 use crate::cost::{self, Usage};
 use crate::report::EngineEntry;
 use crate::settings::Settings;
@@ -38,15 +39,7 @@ impl Far {
     /// When something is not configured; the text says what to do.
     pub fn start(store: &Arc<Store>, settings: &Settings, jobs: Option<usize>, terminal: bool) -> Result<Self> {
         let config = &settings.config;
-        let Some(function) = &config.lambda.function else {
-            bail!("the engine lambda needs a function: set GG_FUNCTION, or `function` below [lambda] in gg.toml");
-        };
-        let Some(uri) = &config.store.uri else {
-            bail!(
-                "the engine lambda needs a store: set GG_STORE, or `uri` below [store] in gg.toml, to s3://BUCKET/PREFIX"
-            );
-        };
-        let uri: RemoteUri = uri.parse().context("GG_STORE, or `uri` below [store] in gg.toml")?;
+        let (uri, function) = (store_of(config)?, function_of(config)?);
         let reductions = match config.store.reductions.as_deref() {
             None | Some("off") => Reductions::Off,
             Some("read") => Reductions::Read,
@@ -161,6 +154,29 @@ impl Far {
             down: self.engine.down(),
         }
     }
+}
+
+/// The function that is configured.
+///
+/// # Errors
+/// When none is.
+pub fn function_of(config: &Config) -> Result<&str> {
+    config.lambda.function.as_deref().context(
+        "the engine lambda needs a function: `gg deploy aws` makes one and notes it; or set GG_FUNCTION, or `function` below \
+         [lambda] in gg.toml",
+    )
+}
+
+/// The remote store that is configured.
+///
+/// # Errors
+/// When none is, or what is said is no store's URI.
+pub fn store_of(config: &Config) -> Result<RemoteUri> {
+    let uri = config.store.uri.as_deref().context(
+        "the engine lambda needs a store: `gg deploy aws` makes one and notes it; or set GG_STORE, or `uri` below [store] in \
+         gg.toml, to s3://BUCKET/PREFIX",
+    )?;
+    uri.parse().context("GG_STORE, or `uri` below [store] in gg.toml")
 }
 
 /// A ledger, and behind it what others have shared.

@@ -11,6 +11,7 @@
 //! - `signals`: ending in order
 //! - `console`, `report`, `size`: what a person sees
 //! - `deploy`: what a cloud's engine needs, put into an account
+//! - `doctor`: whether gg can work here
 //! - `pending`: where `gg infer` left placeholders
 
 pub mod args;
@@ -21,6 +22,7 @@ mod console;
 mod cost;
 #[cfg(feature = "lambda")]
 mod deploy;
+mod doctor;
 mod engine;
 mod engines;
 #[cfg(feature = "lambda")]

@@ -37,6 +37,24 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What holds where nothing is said but, perhaps, where the store is.
+    ///
+    /// # Errors
+    /// When there is no place for a store.
+    pub fn plain() -> Result<Self> {
+        Ok(Self {
+            directory: canonical(directory()?),
+            jobs: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            sandbox: SandboxChoice::Auto,
+            lazy: true,
+            tools: None,
+            engines: Vec::new(),
+            fallback: true,
+            config: Config::default(),
+            status: true,
+        })
+    }
+
     /// Reads the environment.
     ///
     /// # Errors
@@ -77,6 +95,25 @@ impl Settings {
         })
     }
 }
+
+/// Every variable that gg reads.
+pub const VARIABLES: &[&str] = &[
+    "GG_DIR",
+    "GG_ENGINE",
+    "GG_FALLBACK",
+    "GG_FUNCTION",
+    "GG_JOBS",
+    "GG_LAMBDA_ENDPOINT",
+    "GG_LARGER_FUNCTION",
+    "GG_LAZY",
+    "GG_REDIS_PASSWORD",
+    "GG_REDUCTIONS",
+    "GG_REGION",
+    "GG_SANDBOX",
+    "GG_STATUS",
+    "GG_STORE",
+    "GG_TOOLS",
+];
 
 /// Puts what the environment says over what the files say.
 fn overrule(config: &mut Config) -> Result<()> {

@@ -64,7 +64,7 @@ pub use gg_worker::{Failure, Status};
 pub use history::History;
 pub use ids::ThunkId;
 #[cfg(feature = "lambda")]
-pub use lambda::{Account, LambdaEngine, LambdaError, LambdaOptions, Tally};
+pub use lambda::{Account, LambdaEngine, LambdaError, LambdaOptions, NotMet, Tally, Visit, visit};
 pub use ledger::{Ledger, LedgerError};
 pub use local::{LocalEngine, LocalOptions};
 pub use observer::{Finished, NoObserver, Observer, Served};

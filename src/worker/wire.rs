@@ -67,6 +67,10 @@ pub struct Request {
     pub jobs: Vec<RemoteJob>,
     /// The most bytes of the answer's [`Response::inline`]; larger outputs go to the store.
     pub inline_limit: u64,
+    /// Outputs of so many bytes or more go to the store, also where they are in the answer: a later step may need them, and
+    /// whoever asks may have a slow line. Without, none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_from: Option<u64>,
     /// Whether the worker writes reductions to the store.
     pub record: bool,
 }
@@ -102,7 +106,7 @@ pub struct Response {
     /// Outputs, as a pack.
     #[serde(with = "text::bytes")]
     pub inline: Vec<u8>,
-    /// Outputs that are now in the store, each as an object of its own.
+    /// Outputs that are now in the store, each as an object of its own; some of them may be inline as well.
     #[serde(with = "text::displays")]
     pub stored: Vec<Name>,
     /// What it took.
@@ -245,6 +249,8 @@ pub struct WorkerReport {
     pub sandbox: String,
     /// The worker program's version.
     pub version: String,
+    /// The processor that it runs on, as Rust calls it: `x86_64`, `aarch64`.
+    pub architecture: String,
 }
 
 /// How long each phase of a request took, in microseconds of wall-clock time. Phases of jobs that ran side by side add up.

@@ -24,15 +24,19 @@ use crate::signals::Signals;
 /// # Errors
 /// When gg cannot do what it is asked; the text is for a person.
 pub fn run(command: Command, stop: Signals) -> Result<i32> {
-    // It writes the configuration that the others read.
+    // These two do not need a configuration that can be read: one writes it, the other looks at it.
     #[cfg(feature = "lambda")]
     if let Command::Deploy(Deploy::Aws(args)) = &command {
         return crate::deploy::aws(args, stop);
+    }
+    if let Command::Doctor { engines, json } = command {
+        return crate::doctor::run(engines, json, stop);
     }
     let mut settings = Settings::from_env()?;
     match command {
         #[cfg(feature = "lambda")]
         Command::Deploy(_) => Ok(0),
+        Command::Doctor { .. } => Ok(0),
         Command::Build(args) => {
             settings.choose(args.engines.clone(), args.fallback());
             build(&of(args, true), &settings, stop)

@@ -6,10 +6,11 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_http_client::tls;
 use gg_store::remote::Credentials;
 
-use super::chain::Chain;
+use super::chain::{Chain, explain};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,6 +42,17 @@ impl Account {
     /// The region, if anybody says which.
     pub fn region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
+    }
+
+    /// The last characters of the key that it signs with, enough to tell one key from another.
+    ///
+    /// # Errors
+    /// Why there is none, for a person.
+    pub async fn key_ending(&self) -> Result<String, String> {
+        let provider = self.config.credentials_provider().ok_or("nobody is asked for credentials")?;
+        let found = provider.provide_credentials().await.map_err(|error| explain(&error))?;
+        let id = found.access_key_id();
+        Ok(id.chars().skip(id.chars().count().saturating_sub(4)).collect())
     }
 
     /// Its credentials, for a store.

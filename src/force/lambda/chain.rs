@@ -54,7 +54,7 @@ impl Credentials for Chain {
 }
 
 /// The error with its causes, none of which holds a secret.
-fn explain(error: &dyn Error) -> String {
+pub(super) fn explain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

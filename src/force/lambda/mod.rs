@@ -11,6 +11,7 @@
 //! - `limit`: how many requests at once; `pace`: when one lags
 //! - `shared`: results that several machines share
 //! - `tally`: [`Tally`]: what it all came to
+//! - `visit`: [`visit`]: a call that asks for nothing but who is there
 //!
 //! # Who is at fault
 //!
@@ -29,6 +30,7 @@ mod pace;
 mod shared;
 mod step;
 mod tally;
+mod visit;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicUsize;
@@ -52,6 +54,7 @@ pub use options::LambdaOptions;
 use pace::Pace;
 use tally::Tallies;
 pub use tally::Tally;
+pub use visit::{NotMet, Visit, visit};
 
 /// A synchronous call may take as long as a function may run: 15 minutes (AWS Lambda Developer Guide, "Lambda quotas").
 const CALL: Duration = Duration::from_secs(15 * 60 + 30);

@@ -141,6 +141,16 @@ impl Backend {
         self.written(key, put)
     }
 
+    /// Writes a key where nothing is. Whether it was written.
+    pub async fn put_new(&self, key: &Key, bytes: Bytes) -> Result<bool> {
+        let put = match &self.kind {
+            Kind::Cloud(cloud) => cloud.put(&self.at(key), bytes, Mode::New).await,
+            Kind::Redis(redis) => redis.put(&self.at(key), bytes, Mode::New).await,
+        };
+        let written = !matches!(put, Err(Fault::Exists));
+        self.written(key, put).map(|()| written)
+    }
+
     /// As [`Backend::put`], from a file, in parts. Nothing is to be seen under the key before all of it is there.
     pub async fn put_file(&self, key: &Key, file: PathBuf, size: u64) -> Result<()> {
         let put = match &self.kind {

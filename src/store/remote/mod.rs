@@ -50,6 +50,7 @@ mod key;
 mod names;
 pub mod pack;
 mod plan;
+mod probe;
 mod redis;
 #[expect(clippy::module_inception, reason = "named after what it holds, as every file here")]
 mod remote;
@@ -65,6 +66,7 @@ pub use error::{Missing, RemoteError, Result};
 pub use inventory::Inventory;
 pub use names::look_up_without_plugins;
 pub use pack::{PackError, PackId};
+pub use probe::Probe;
 pub use remote::Remote;
 pub use secret::Secret;
 pub use sources::Sources;

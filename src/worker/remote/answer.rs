@@ -29,6 +29,14 @@ pub(super) struct Outputs {
     pub stored: Vec<Name>,
 }
 
+/// Where whoever asks wants outputs to go; see [`crate::wire::Request`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wishes {
+    pub inline_limit: u64,
+    pub store_from: Option<u64>,
+    pub record: bool,
+}
+
 /// The values that a result speaks of.
 fn values(result: &JobResult) -> Vec<Name> {
     let (outputs, undeclared) = match result {
@@ -56,8 +64,9 @@ fn choose(all: &BTreeSet<Name>, room: u64) -> (Vec<Name>, Vec<Name>) {
 
 impl Shop {
     /// Brings the outputs of all results where they go. A result whose outputs cannot be brought anywhere becomes one that
-    /// says so. With `record`, everything goes to the store and then the reductions do too.
-    pub async fn deliver(&self, results: &mut [JobResult], inline_limit: u64, record: bool) -> Outputs {
+    /// says so. If reductions are to be recorded, everything goes to the store and then they do too.
+    pub async fn deliver(&self, results: &mut [JobResult], wishes: &Wishes) -> Outputs {
+        let Wishes { inline_limit, store_from, record } = *wishes;
         let mut of: Vec<Vec<Name>> = results.iter().map(values).collect();
         let done = |result: &JobResult| match result {
             JobResult::Done { reduction } if record => Some(reduction.clone()),
@@ -75,6 +84,8 @@ impl Shop {
         let all: BTreeSet<Name> = of.iter().flatten().copied().collect();
         let (mut small, large) = choose(&all, room.min(inline_limit));
         let mut up: Vec<Name> = large;
+        let too = |name: &&Name| store_from.is_some_and(|length| name.length() >= length);
+        up.extend(small.iter().filter(too).copied());
         if record {
             let done = of.iter().zip(&reductions).filter(|(_, reduction)| reduction.is_some());
             let known: HashSet<Name> = up.iter().copied().collect();

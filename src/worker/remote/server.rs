@@ -9,6 +9,7 @@ use gg_store::Store;
 use gg_store::remote::{Remote, RemoteUri, pack};
 use tokio::task::JoinSet;
 
+use super::answer::Wishes;
 use super::chain::{Link, links};
 use super::run::{Shop, Times};
 use super::settings::Settings;
@@ -116,6 +117,7 @@ impl Server {
             memory_mib: self.settings.memory_mib,
             sandbox: sandbox.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            architecture: std::env::consts::ARCH.to_owned(),
             ..WorkerReport::default()
         }
     }
@@ -147,6 +149,8 @@ impl Server {
         let remote = self.remote(&request.store)?;
         let before = remote.counters();
         let broken = |error: gg_store::StoreError| Refusal::Broken { text: error.to_string() };
+        let wishes =
+            Wishes { inline_limit: request.inline_limit, store_from: request.store_from, record: request.record };
         let inline = request.inline;
         self.space.grew(4 * inline.len() as u64);
         let (shelf, space) = (store.clone(), self.space.clone());
@@ -196,7 +200,7 @@ impl Server {
             report.peak_kib = report.peak_kib.max(result.cost().map_or(0, |cost| cost.peak_kib));
         }
         let storing = Instant::now();
-        let outputs = shop.deliver(&mut results, request.inline_limit, request.record).await;
+        let outputs = shop.deliver(&mut results, &wishes).await;
         phases.store = micros(storing.elapsed());
         let spent = remote.counters() - before;
         self.space.grew(4 * spent.bytes_down + 2 * outputs.inline.len() as u64 + 2 * spent.bytes_up);

@@ -54,6 +54,7 @@ prop_compose! {
             sources: Sources::default(),
             jobs: vec![job; seeds.len() % 3],
             inline_limit: timeout_ms,
+            store_from: (timeout_ms % 2 == 0).then_some(timeout_ms),
             record: flags[1],
         }
     }
@@ -170,6 +171,7 @@ fn a_thunk_that_is_none_is_malformed() {
                 terminal: false,
             }],
             inline_limit: 0,
+            store_from: None,
             record: false,
         }
         .encode(),

@@ -171,6 +171,19 @@ fn large_outputs_go_through_the_store() {
     assert_eq!(WORLD.bytes(&response, &small), b"small\n");
     assert!(response.inline.len() < 1000 && response.report.bytes_up >= 9_000_000, "{:?}", response.report);
 
+    // Where that is asked for, those that are in the answer as well.
+    let step = WORLD.script("echo 1 > a; echo 12345 > b").output("a", "/p/a").output("b", "/p/b");
+    let mut request = WORLD.request(&[&step], &[]);
+    request.store_from = Some(6);
+    let response = door.ask(&request);
+    let outputs = &done(&response.results[0]).outputs;
+    let [a, b] = ["a", "b"].map(|name| *outputs[&tag(name)].object.name());
+    assert_eq!(response.stored, [b]);
+    assert_eq!((WORLD.bytes(&response, &a), WORLD.bytes(&response, &b)), (b"1\n".to_vec(), b"12345\n".to_vec()));
+    let inline = response.inline.len();
+    request.inline_limit = 0;
+    assert!(door.ask(&request).inline.len() < inline);
+
     // Without room in the answer, all of it does.
     let mut request = WORLD.request(&[&WORLD.script("echo one > one").output("one", "/p/one")], &[]);
     request.inline_limit = 0;

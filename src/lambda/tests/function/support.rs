@@ -152,6 +152,7 @@ impl World {
             sources,
             jobs: steps.iter().map(|step| step.job()).collect(),
             inline_limit: 4 << 20,
+            store_from: None,
             record: false,
         }
     }
