@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 
 /// The version of the messages; the session that unpacked this stub speaks the same one.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 const ANSWER_EXIT: u8 = 0;
 const ANSWER_EXEC: u8 = 1;
 /// As [`ANSWER_EXEC`], and the stand-ins stay on PATH (the tool is a wrapper that looks for compilers itself).
@@ -64,6 +64,8 @@ struct Descriptors {
 const SOL_SOCKET: c_int = 1;
 const SCM_RIGHTS: c_int = 1;
 const MSG_NOSIGNAL: c_int = 0x4000;
+/// The path by which a program was executed (getauxval(3)).
+const AT_EXECFN: u64 = 31;
 
 unsafe extern "C" {
     static environ: *const *const c_char;
@@ -72,6 +74,7 @@ unsafe extern "C" {
     fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int;
     fn access(path: *const c_char, mode: c_int) -> c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
+    fn getauxval(kind: u64) -> u64;
 }
 
 /// The entry point that the C library calls.
@@ -121,12 +124,18 @@ struct Call {
     env: Vec<&'static CStr>,
     /// The session's directory: the socket is in it, the stand-ins in its `bin`.
     session: PathBuf,
+    /// The path by which this program was executed: a stand-in in `bin`, or in a directory of `at` for a tool that was called
+    /// past PATH.
+    executed: PathBuf,
 }
 
 impl Call {
     fn new(args: Vec<&'static CStr>, env: Vec<&'static CStr>) -> Option<Self> {
         let session = std::fs::read_link("/proc/self/exe").ok()?.parent()?.to_path_buf();
-        (!args.is_empty()).then_some(Self { args, env, session })
+        let executed = unsafe { getauxval(AT_EXECFN) } as *const c_char;
+        let executed = if executed.is_null() { b"" } else { unsafe { CStr::from_ptr(executed) }.to_bytes() };
+        let executed = Path::new(OsStr::from_bytes(executed)).to_path_buf();
+        (!args.is_empty()).then_some(Self { args, env, session, executed })
     }
 
     /// Asks the session; `None` when there is none, or it goes away before it has answered.
@@ -158,7 +167,7 @@ impl Call {
         UnixStream::connect(format!("/proc/self/fd/{}/socket", directory.as_raw_fd()))
     }
 
-    /// Sends the message: its length, protocol, umask, then directory, arguments and environment, each list with its
+    /// Sends the message: its length, protocol, umask, then directory, the path of execution, arguments and environment, each list with its
     /// count and each text with its length in front, all numbers 32 bits little-endian.
     fn send(&self, socket: &mut UnixStream) -> std::io::Result<()> {
         let mut body = Vec::with_capacity(8192);
@@ -172,6 +181,8 @@ impl Call {
         let cwd = std::env::current_dir()?;
         number(&mut body, cwd.as_os_str().len());
         body.extend_from_slice(cwd.as_os_str().as_bytes());
+        number(&mut body, self.executed.as_os_str().len());
+        body.extend_from_slice(self.executed.as_os_str().as_bytes());
         for list in [&self.args, &self.env] {
             number(&mut body, list.len());
             for text in list {
@@ -226,8 +237,13 @@ impl Call {
         CString::new(text).unwrap_or_default()
     }
 
-    /// Finds the real tool as PATH without the stand-ins does.
+    /// Finds the real tool: the one that was called past PATH, or as PATH without the stand-ins does.
     fn find_tool(&self) -> Option<CString> {
+        let beside = self.executed.parent()?;
+        if beside.parent() == Some(&self.session.join("at")) {
+            let tool = std::fs::read_link(beside.join(".real")).ok()?;
+            return CString::new(tool.into_os_string().into_encoded_bytes()).ok();
+        }
         let name = Path::new(OsStr::from_bytes(self.args[0].to_bytes())).file_name()?;
         self.path_without_stubs().split(|&b| b == b':').find_map(|dir| {
             let tool = CString::new(Path::new(OsStr::from_bytes(dir)).join(name).into_os_string().into_encoded_bytes());

@@ -18,6 +18,7 @@ mod interrupted;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod laziness;
+mod past_path;
 mod real_project;
 mod report;
 mod same_tree;

@@ -69,6 +69,11 @@ pub(crate) struct Abi {
 }
 
 impl Abi {
+    /// Whether it is this program's own.
+    pub fn is_native(&self) -> bool {
+        ABIS.first().is_some_and(|first| first.arch == self.arch)
+    }
+
     /// The ABI and meaning of a trapped call.
     pub fn find(arch: u32, number: u32) -> Option<(&'static Abi, Call)> {
         let abi = ABIS.iter().find(|abi| abi.arch == arch)?;

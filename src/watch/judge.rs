@@ -1,7 +1,8 @@
 //! What one trapped call needs: nothing, an error, or files first.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::calls::{Abi, At, Call};
 use crate::filter::{OPEN_BLIND, OPEN_NEW};
@@ -10,6 +11,7 @@ use crate::image::Interpreter;
 use crate::listener::{Listener, Notice};
 use crate::memory::{self, Unread};
 use crate::place::{Base, Place, Views};
+use crate::redirect::redirect;
 use crate::watch::Counters;
 use crate::{Access, Guard, programs};
 
@@ -21,6 +23,8 @@ pub(crate) enum Verdict {
     GoOn,
     Fail(i32),
     Hold(Held),
+    /// It has been answered.
+    Done,
 }
 
 /// Looks at trapped calls, on the supervisor's threads.
@@ -28,6 +32,8 @@ pub(crate) struct Judge {
     pub listener: Arc<Listener>,
     pub counters: Arc<Counters>,
     pub views: Views,
+    /// Threads that could not be made to execute another program, and have begun their call anew.
+    pub stubborn: Mutex<HashSet<u32>>,
 }
 
 impl Judge {
@@ -56,7 +62,7 @@ impl Case<'_> {
                 memory::read(self.notice.pid, self.argument(how), &mut flags).ok()?;
                 self.open(at, u64::from_le_bytes(flags) as i32)
             }
-            Call::Exec { at, argv, flags } => self.execute(at, self.argument(argv), self.flags(flags), abi.pointer),
+            Call::Exec { at, argv, flags } => self.execute(at, self.argument(argv), self.flags(flags), abi),
             Call::Rename { from, to, flags } => self.rename(from, to, self.flags(flags) as u32),
             Call::Link { from, flags } => {
                 let follow = self.flags(flags) & libc::AT_SYMLINK_FOLLOW != 0;
@@ -98,7 +104,7 @@ impl Case<'_> {
         self.judge.listener.valid(id).then(|| Verdict::Hold(Held { id, guard: Arc::clone(self.guard), errands }))
     }
 
-    fn execute(&self, at: At, argv: u64, flags: i32, pointer: usize) -> Option<Verdict> {
+    fn execute(&self, at: At, argv: u64, flags: i32, abi: &Abi) -> Option<Verdict> {
         let place = self.place(at, flags & libc::AT_SYMLINK_NOFOLLOW == 0)?;
         let found = place.look()?;
         // A placeholder may lack the bit that the real file has.
@@ -106,7 +112,27 @@ impl Case<'_> {
         if !(found.is_executable() || concerned) || !self.judge.listener.valid(self.notice.id) {
             return None;
         }
-        self.guard.executed(&place.shown());
+        let shown = place.shown();
+        if abi.is_native()
+            && !concerned
+            && !place.path.is_empty()
+            && let Some(other) = self.guard.instead(&shown, self.notice.pid)
+        {
+            let (id, tid) = (self.notice.id, self.notice.pid);
+            let stubborn = || self.judge.stubborn.lock().unwrap_or_else(PoisonError::into_inner);
+            // One that could not be redirected asks once more for the same.
+            if !stubborn().remove(&tid) {
+                if redirect(&self.judge.listener, id, tid, at.path, &other).is_ok() {
+                    return Some(Verdict::Done);
+                }
+                if !self.judge.listener.valid(id) {
+                    stubborn().insert(tid);
+                    return Some(Verdict::Done);
+                }
+            }
+        }
+        self.guard.executed(&shown);
+        let pointer = abi.pointer;
         let mut errands = Vec::new();
         let name = place.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
         if programs::looks_first(name) {

@@ -18,6 +18,7 @@
 //! | `memory` | reading strings out of the held process |
 //! | `place` | a path as the held process means it: its directory, its root |
 //! | `image` | what the kernel opens by itself when it executes a file (`#!`, `PT_INTERP`) |
+//! | `redirect` | making a process execute another file |
 //! | `programs` | programs that look at a file without needing its content, and programs that look before they open |
 //! | `judge` | what one trapped call needs |
 //! | `held` | the threads on which held calls wait for [`Guard::produce`] |
@@ -33,7 +34,7 @@
 //! | call | when | access |
 //! |---|---|---|
 //! | `open`, `openat`, `openat2` | unless `O_PATH`, `O_DIRECTORY`, `O_TRUNC` or `O_CREAT\|O_EXCL` | [`Access::Read`], [`Access::Write`] |
-//! | `execve`, `execveat` | always; the interpreters of the file are looked at as well | [`Access::Execute`] |
+//! | `execve`, `execveat` | always; the interpreters of the file are looked at as well | [`Guard::instead`], [`Access::Execute`] |
 //! | `link`, `linkat` | always | [`Access::Link`] |
 //! | `truncate` | always | [`Access::Write`] |
 //! | `lstat`; `statx` that asks for sizes; `newfstatat` with `AT_SYMLINK_NOFOLLOW` or a directory descriptor | unless `AT_EMPTY_PATH` | [`Access::Stat`] |
@@ -72,6 +73,7 @@ mod place;
 mod post;
 mod probe;
 mod programs;
+mod redirect;
 mod watch;
 
 use std::path::Path;
@@ -145,6 +147,17 @@ pub trait Guard: Send + Sync + 'static {
     /// A regular file with an execute bit is about to be executed. The path is absolute but otherwise as the process
     /// gave it. Called on a supervisor's thread; for reports.
     fn executed(&self, program: &Path);
+
+    /// What is to be executed in place of a program, if anything else; absolute, and seen by the process. `caller` is the
+    /// thread that is about to execute it. Called on a supervisor's thread, before [`Guard::executed`]. What is named here is
+    /// executed as any other file is: this is asked again for it.
+    ///
+    /// Where the process may not be traced (a debugger traces it already, or a container's policy forbids that), and for
+    /// programs of a foreign ABI, the program itself is executed.
+    fn instead(&self, program: &Path, caller: u32) -> Option<std::ffi::CString> {
+        let _ = (program, caller);
+        None
+    }
 
     /// The memory or the directory of a process could not be read, so its call went on unseen. That happens to
     /// processes that forbid it (`PR_SET_DUMPABLE`), and where Yama restricts tracing to descendants, to processes whose

@@ -80,6 +80,23 @@ pub(crate) fn read(tid: u32, address: u64, into: &mut [u8]) -> Result<(), Unread
     }
 }
 
+/// Writes `from` to `address`.
+///
+/// # Errors
+///
+/// When nothing is mapped there, or we may not.
+pub(crate) fn write(tid: u32, address: u64, from: &[u8]) -> io::Result<()> {
+    let local = libc::iovec { iov_base: from.as_ptr().cast_mut().cast(), iov_len: from.len() };
+    let remote = libc::iovec { iov_base: address as usize as *mut libc::c_void, iov_len: from.len() };
+    // SAFETY: the local part is valid for reads; the remote part is an address of the other process.
+    let n = unsafe { libc::process_vm_writev(tid as libc::pid_t, &raw const local, 1, &raw const remote, 1, 0) };
+    if n == from.len() as isize {
+        return Ok(());
+    }
+    let file = File::options().write(true).open(format!("/proc/{tid}/mem"))?;
+    file.write_all_at(from, address)
+}
+
 fn read_file(tid: u32, address: u64, into: &mut [u8]) -> Result<(), Unread> {
     let refused = |e: io::Error| match e.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) => Unread::Forbidden,

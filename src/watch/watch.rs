@@ -230,7 +230,12 @@ fn answer(fd: OwnedFd, shared: &Arc<Shared>) {
     let listener = Arc::new(Listener::new(fd));
     let counters = Arc::clone(&shared.counters);
     let holder = Holder::new(Arc::clone(&listener), Arc::clone(&counters));
-    let judge = Arc::new(Judge { listener: Arc::clone(&listener), counters, views: Views::default() });
+    let judge = Arc::new(Judge {
+        listener: Arc::clone(&listener),
+        counters,
+        views: Views::default(),
+        stubborn: Mutex::default(),
+    });
     let several = thread::available_parallelism().map_or(1, usize::from).clamp(2, THREADS);
     let started = (0..several).filter(|_| {
         let (shared, judge, holder) = (Arc::clone(shared), Arc::clone(&judge), Arc::clone(&holder));
@@ -265,6 +270,7 @@ fn serve(shared: &Shared, judge: &Judge, holder: &Arc<Holder>) {
             Verdict::GoOn => listener.go_on(notice.id),
             Verdict::Fail(errno) => listener.fail(notice.id, errno),
             Verdict::Hold(held) => holder.hold(held),
+            Verdict::Done => {}
         }
     }
 }

@@ -58,7 +58,8 @@ impl Session {
         // A wrapper such as ccache finds its compiler on PATH, and that is not the wrapper again.
         let wrappers: Vec<PathBuf> =
             message.env.get(OsStr::new(WRAPPED)).map(|list| std::env::split_paths(list).collect()).unwrap_or_default();
-        let Some(tool) = stand_ins::find(name, &path, &message.cwd, &wrappers) else {
+        let past_path = self.detours.tool(&message.executed);
+        let Some(tool) = past_path.or_else(|| stand_ins::find(name, &path, &message.cwd, &wrappers)) else {
             let text = format!("gg: {}: not found on PATH\n", name.to_string_lossy());
             write_to(message.fds[2].as_ref(), text.as_bytes());
             return wire::answer(socket, &Answer::Exit(NOT_FOUND));

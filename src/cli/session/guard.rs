@@ -1,7 +1,7 @@
-//! What happens when a program of the build touches a placeholder.
+//! What happens when a program of the build touches a placeholder, or executes a tool.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -52,9 +52,13 @@ impl Guard for SessionGuard {
         let _ = self.session.placeholders.moved(from, to);
     }
 
+    fn instead(&self, program: &Path, caller: u32) -> Option<CString> {
+        self.session.detours.of(program, caller)
+    }
+
     fn executed(&self, program: &Path) {
         let is_tool = program.file_name().is_some_and(|name| is_driver(name) && gg_models::Models::is_tool_name(name));
-        if is_tool && !program.starts_with(self.session.stand_ins()) {
+        if is_tool && !program.starts_with(&self.session.sessions) {
             let mut executed = self.executed.lock().unwrap_or_else(PoisonError::into_inner);
             *executed.entry(program.to_path_buf()).or_default() += 1;
         }

@@ -8,12 +8,14 @@
 //! - `gather`, `seal`: from a model's step to a thunk
 //! - `placeholders`, `journal`: what stands in the tree meanwhile, and what a crash leaves
 //! - `deliver`: results into the tree and before the person
-//! - `guard`: programs that open placeholders
+//! - `guard`: programs that open placeholders, or execute tools
+//! - `detours`: tools that are executed by a path, past PATH
 //! - `rescue`: what is tried before a failure is believed
 //! - `recover`: what an earlier session that died left
 
 mod answer;
 mod deliver;
+mod detours;
 mod gather;
 mod guard;
 mod journal;
@@ -42,6 +44,7 @@ use gg_store::Store;
 use crate::console::Console;
 use crate::stand_ins;
 pub use deliver::Deliveries;
+use detours::Detours;
 pub use guard::SessionGuard;
 pub use journal::{Heir, Journal};
 use machine::{Force, Machine};
@@ -62,6 +65,7 @@ pub struct Session {
     console: Arc<Console>,
     options: Options,
     stand_ins: PathBuf,
+    detours: Detours,
     sessions: PathBuf,
     told: Mutex<HashMap<PathBuf, u64>>,
     closing: AtomicBool,
@@ -125,6 +129,7 @@ impl Session {
             sealer: Sealer::new(Arc::clone(&store), root.to_path_buf()),
             machine,
             store,
+            detours: Detours::new(&directory, &models),
             models,
             placeholders,
             deliveries,

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// The version of the messages; the stub is embedded in this program, so it is always the same one.
-const PROTOCOL: u32 = 1;
+const PROTOCOL: u32 = 2;
 
 /// Longer messages are not a stub's: Linux limits arguments and environment together to a few MiB.
 const MAX_MESSAGE: usize = 64 << 20;
@@ -22,6 +22,8 @@ pub struct Message {
     pub umask: u32,
     /// The working directory.
     pub cwd: PathBuf,
+    /// The path by which the stub was executed, which may be relative.
+    pub executed: PathBuf,
     /// The argument vector, never empty.
     pub argv: Vec<OsString>,
     /// The whole environment.
@@ -66,6 +68,7 @@ pub fn receive(socket: &UnixStream) -> io::Result<Message> {
     }
     let umask = reader.number()?;
     let cwd = PathBuf::from(reader.text()?);
+    let executed = PathBuf::from(reader.text()?);
     let argv = (0..reader.number()?).map(|_| reader.text()).collect::<io::Result<Vec<_>>>()?;
     let mut env = BTreeMap::new();
     for _ in 0..reader.number()? {
@@ -80,7 +83,7 @@ pub fn receive(socket: &UnixStream) -> io::Result<Message> {
     if argv.is_empty() || !cwd.is_absolute() {
         return Err(malformed("a call without a name or directory"));
     }
-    Ok(Message { umask, cwd, argv, env, fds: without_stand_ins(fds)?, pid: peer(socket)? })
+    Ok(Message { umask, cwd, executed, argv, env, fds: without_stand_ins(fds)?, pid: peer(socket)? })
 }
 
 /// Sends the answer.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,8 @@ pub struct Known {
     pub produced: Mutex<Vec<(PathBuf, Access)>>,
     pub renames: Mutex<Vec<(PathBuf, PathBuf)>>,
     pub programs: Mutex<Vec<PathBuf>>,
+    /// What is executed in place of what.
+    pub instead: Mutex<HashMap<PathBuf, CString>>,
     pub now: AtomicUsize,
     pub most: AtomicUsize,
 }
@@ -71,6 +74,10 @@ impl Guard for Known {
     fn renamed(&self, from: &Path, to: &Path) {
         assert!(from.symlink_metadata().is_ok(), "told before the rename");
         self.renames.lock().unwrap().push((from.to_owned(), to.to_owned()));
+    }
+
+    fn instead(&self, program: &Path, _: u32) -> Option<CString> {
+        self.instead.lock().unwrap().get(program).cloned()
     }
 
     fn executed(&self, program: &Path) {
