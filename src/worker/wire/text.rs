@@ -73,18 +73,32 @@ pub(crate) mod pairs {
     }
 }
 
-/// A thunk, as its canonical bytes.
+/// A thunk, as its canonical bytes in a zstd frame: half of them are paths, which have much in common.
 pub(crate) mod thunk {
+    use std::io::{self, Read};
+
     use gg_ir::Thunk;
 
     use super::*;
 
+    const LEVEL: i32 = 9;
+    /// Longer thunks are nobody's: a link of 100,000 objects takes a tenth of it.
+    const LIMIT: u64 = 128 << 20;
+
     pub fn serialize<S: Serializer>(thunk: &Thunk, serializer: S) -> Result<S::Ok, S::Error> {
-        bytes::serialize(&thunk.encode(), serializer)
+        let frame = zstd::encode_all(&*thunk.encode(), LEVEL).map_err(serde::ser::Error::custom)?;
+        bytes::serialize(&frame, serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Thunk, D::Error> {
-        Thunk::decode(&bytes::deserialize(deserializer)?).map_err(D::Error::custom)
+        let encoded = unpack(&bytes::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        Thunk::decode(&encoded).map_err(D::Error::custom)
+    }
+
+    fn unpack(frame: &[u8]) -> io::Result<Vec<u8>> {
+        let mut encoded = Vec::new();
+        zstd::Decoder::with_buffer(frame)?.take(LIMIT).read_to_end(&mut encoded)?;
+        Ok(encoded)
     }
 }
 
