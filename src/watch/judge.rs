@@ -114,8 +114,7 @@ impl Case<'_> {
         }
         let shown = place.shown();
         if abi.is_native()
-            && !concerned
-            && !place.path.is_empty()
+            && !(concerned || place.foreign || place.path.is_empty())
             && let Some(other) = self.guard.instead(&shown, self.notice.pid)
         {
             let (id, tid) = (self.notice.id, self.notice.pid);

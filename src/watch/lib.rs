@@ -152,8 +152,8 @@ pub trait Guard: Send + Sync + 'static {
     /// thread that is about to execute it. Called on a supervisor's thread, before [`Guard::executed`]. What is named here is
     /// executed as any other file is: this is asked again for it.
     ///
-    /// Where the process may not be traced (a debugger traces it already, or a container's policy forbids that), and for
-    /// programs of a foreign ABI, the program itself is executed.
+    /// Where the process may not be traced (a debugger traces it already, or a container's policy forbids that), for
+    /// programs of a foreign ABI, and for processes with another root or mount namespace, the program itself is executed.
     fn instead(&self, program: &Path, caller: u32) -> Option<std::ffi::CString> {
         let _ = (program, caller);
         None

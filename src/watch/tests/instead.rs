@@ -135,3 +135,11 @@ fn under_a_tracer_the_program_itself_is_executed() {
     let one = build.path("one").display().to_string();
     assert_eq!(build.sh(&format!("strace -f -o log {one} x")), format!("one {one} x {one}\n"));
 }
+
+#[test]
+fn with_another_view_of_the_files_the_program_itself_is_executed() {
+    let build = build();
+    let one = build.path("one").display().to_string();
+    let script = format!("unshare -Urm sh -c 'mount -t tmpfs none /mnt && {one} x'");
+    assert_eq!(build.sh(&script), format!("one {one} x {one}\n"));
+}
