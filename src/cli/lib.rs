@@ -5,7 +5,7 @@
 //! - `args`, `settings`: what the command line and the environment say
 //! - `command`: one file per subcommand
 //! - `run`: one build from beginning to end
-//! - `stand_ins`: the directory that leads PATH
+//! - `stand_ins`: what runs in place of tools, and the directory that leads PATH where the kernel does not lead to them
 //! - `session`: what becomes of each tool call
 //! - `engine`: the coordinator and the worker processes; `history`: how long steps took
 //! - `signals`: ending in order

@@ -138,14 +138,22 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         coordinator: Arc::clone(&forces.coordinator),
         console: Arc::clone(&console),
     };
-    let options = Options { lazy: eager_reason.is_none(), force: build.force, keep_going: build.keep_going };
+    let lazy = eager_reason.is_none();
+    let options = Options {
+        lazy,
+        detours: lazy && gg_watch::redirects().is_ok(),
+        force: build.force,
+        keep_going: build.keep_going,
+    };
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     let session = Session::start(parts, options.clone(), &root, &path)?;
     rescue.bind(&session);
     let guard = Arc::new(SessionGuard::new(Arc::clone(&session)));
 
+    // Where the kernel leads tools to stand-ins, PATH need not: nobody finds gg's paths, and writes them down.
+    let leading = (!session.leads()).then(|| session.stand_ins());
     let started = Kept::spawn(
-        keeper(session.stand_ins(), &path, &sessions),
+        keeper(leading, &path, &sessions),
         &build.command,
         options.lazy.then(|| Arc::clone(&guard) as Arc<dyn Guard>),
         placeholders.journal().lock(),
@@ -245,13 +253,22 @@ fn without_gg(build: &Build, console: &Console, error: &anyhow::Error) -> Result
     Ok(NOT_FOUND)
 }
 
-/// What starts the build's command, with the stand-ins leading PATH.
-fn keeper(stand_ins: &Path, path: &OsStr, sessions: &Path) -> Command {
-    let mut leading = OsString::from(stand_ins);
-    leading.push(":");
-    leading.push(stand_ins::path_without(path, sessions));
+/// What starts the build's command, with the stand-ins leading PATH if they are to.
+fn keeper(stand_ins: Option<&Path>, path: &OsStr, sessions: &Path) -> Command {
+    let without = stand_ins::path_without(path, sessions);
     let mut command = Command::new(OWN_PROGRAM);
-    command.arg(crate::KEEPER).env("PATH", leading);
+    command.arg(crate::KEEPER);
+    match stand_ins {
+        Some(stand_ins) => {
+            let mut leading = OsString::from(stand_ins);
+            leading.push(":");
+            leading.push(without);
+            command.env("PATH", leading);
+        }
+        // The variable stays as it is, also where it is not set.
+        None if without != path => drop(command.env("PATH", without)),
+        None => {}
+    }
     command
 }
 

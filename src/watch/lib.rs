@@ -27,7 +27,7 @@
 //! | `ending` | how a build whose supervisor is dead is ended |
 //! | `family` | which processes descend from one |
 //! | `post` | what these processes say to each other |
-//! | `probe` | [`supported`] |
+//! | `probe` | [`supported`], [`redirects`] |
 //!
 //! # What is trapped
 //!
@@ -82,7 +82,7 @@ pub use ending::Refuse;
 pub use family::{catches_sigterm, descendants};
 pub use keeper::keeper_main;
 pub use kept::Kept;
-pub use probe::{Unsupported, supported};
+pub use probe::{Unsupported, redirects, supported};
 pub use watch::{Counts, Watch, WatchError, spawn};
 
 /// Which file a path leads to: stays the same under renames, differs between a placeholder and the file put in its place.

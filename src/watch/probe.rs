@@ -1,5 +1,6 @@
 //! Whether this machine can do it, found out once with a tiny child.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
@@ -12,6 +13,7 @@ use crate::install;
 use crate::listener::Listener;
 use crate::memory;
 use crate::post::{self, Message};
+use crate::redirect::redirect;
 
 /// Longer than a tiny child needs on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,6 +48,66 @@ pub enum Unsupported {
 pub fn supported() -> Result<(), Unsupported> {
     static ANSWER: OnceLock<Result<(), Unsupported>> = OnceLock::new();
     ANSWER.get_or_init(probe).clone()
+}
+
+/// Whether [`crate::Guard::instead`] can work here as well: whether a child may be traced for a moment. The first call starts a
+/// tiny process; later ones repeat its answer.
+///
+/// # Errors
+///
+/// What the system said.
+pub fn redirects() -> Result<(), Unsupported> {
+    static ANSWER: OnceLock<Result<(), Unsupported>> = OnceLock::new();
+    ANSWER.get_or_init(|| supported().and_then(|()| probe_redirection())).clone()
+}
+
+/// The child executes a file that is there and cannot be executed, and is made to execute one that is not there: another
+/// error tells that.
+fn probe_redirection() -> Result<(), Unsupported> {
+    const THERE: &CStr = c"/dev/null";
+    const NOT_THERE: &CStr = c"/dev/null/nothing";
+    let failed = |what: &str, e: io::Error| Unsupported::Failed(format!("{what}: {e}"));
+    let program = filter::program();
+    let (ours, theirs) = post::socket_pair().map_err(|e| failed("socketpair", e))?;
+    // SAFETY: the child makes system calls on existing memory only, and ends with _exit.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(failed("fork", io::Error::last_os_error()));
+    }
+    if pid == 0 {
+        // SAFETY: as above.
+        unsafe {
+            let ok = install::install(&program, theirs.as_raw_fd()).is_ok() && {
+                let argv = [THERE.as_ptr(), std::ptr::null()];
+                libc::execve(THERE.as_ptr(), argv.as_ptr(), argv[1..].as_ptr());
+                *libc::__errno_location() == libc::ENOTDIR
+            };
+            libc::_exit(i32::from(!ok));
+        }
+    }
+    let child = Probed(pid);
+    drop(theirs);
+    let Some(Message { fd: Some(fd), .. }) = post::receive(&ours).map_err(|e| failed("recvmsg", e))? else {
+        return Err(Unsupported::Failed("the child ended early".into()));
+    };
+    let listener = Listener::new(fd);
+    let notice = || if listener.ready(PATIENCE) { listener.receive() } else { None };
+    let none = || Unsupported::Failed("no notice of a trapped call".into());
+    let first = notice().ok_or_else(none)?;
+    redirect(&listener, first.id, first.pid, 0, NOT_THERE).map_err(|e| failed("ptrace", e))?;
+    let second = notice().ok_or_else(none)?;
+    listener.go_on(second.id);
+    let mut status = 0;
+    // SAFETY: our own child.
+    if unsafe { libc::waitpid(pid, &raw mut status, 0) } != pid {
+        return Err(failed("waitpid", io::Error::last_os_error()));
+    }
+    std::mem::forget(child);
+    if libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0 {
+        Ok(())
+    } else {
+        Err(Unsupported::Failed("a process that is traced for a moment does not do what it is told".into()))
+    }
 }
 
 /// Kills and reaps the child, however the probe ends.

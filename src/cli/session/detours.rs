@@ -1,4 +1,4 @@
-//! Tools that are executed by a path with a slash, past PATH: a program that executes one executes a stand-in instead.
+//! Where programs that execute a tool are led to instead, whether they found it on PATH or know its path.
 //!
 //! ```text
 //! SESSION/at/NUMBER/NAME    a link to the stub; NAME is the tool's
@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gg_models::Models;
 
@@ -32,7 +32,7 @@ pub struct Detours {
     /// Names of tools that only a description knows.
     described: HashSet<OsString>,
     /// When the session began: what has changed since is being built, and is no tool of the build's.
-    began: i64,
+    began: Duration,
     made: Mutex<HashMap<PathBuf, Option<CString>>>,
 }
 
@@ -43,7 +43,7 @@ impl Detours {
             session: session.to_path_buf(),
             sessions: session.parent().unwrap_or(session).to_path_buf(),
             described: models.described_tools().map(OsString::from).collect(),
-            began: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64),
+            began: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             made: Mutex::default(),
         }
     }
@@ -55,7 +55,9 @@ impl Detours {
             return None;
         }
         // By its own change, which nobody can set back, not by its content's.
-        if fs::metadata(program).ok()?.ctime() >= self.began || self.is_within_a_tool(caller) {
+        let info = fs::metadata(program).ok()?;
+        let changed = Duration::new(info.ctime().try_into().ok()?, info.ctime_nsec().try_into().ok()?);
+        if changed >= self.began || self.is_within_a_tool(caller) {
             return None;
         }
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +141,7 @@ mod tests {
         assert_eq!(detours.of(&detour, me), None);
         assert_eq!(detours.tool(&session.join("bin/gcc")), None);
         // What was made after the session began is a product.
-        assert_eq!(Detours { began: 0, ..detours }.of(Path::new("/usr/bin/ar"), me), None);
+        assert_eq!(Detours { began: Duration::ZERO, ..detours }.of(Path::new("/usr/bin/ar"), me), None);
     }
 
     #[test]

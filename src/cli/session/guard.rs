@@ -53,7 +53,7 @@ impl Guard for SessionGuard {
     }
 
     fn instead(&self, program: &Path, caller: u32) -> Option<CString> {
-        self.session.detours.of(program, caller)
+        if self.session.options.detours { self.session.detours.of(program, caller) } else { None }
     }
 
     fn executed(&self, program: &Path) {

@@ -9,7 +9,7 @@
 //! - `placeholders`, `journal`: what stands in the tree meanwhile, and what a crash leaves
 //! - `deliver`: results into the tree and before the person
 //! - `guard`: programs that open placeholders, or execute tools
-//! - `detours`: tools that are executed by a path, past PATH
+//! - `detours`: where programs that execute a tool are led to
 //! - `rescue`: what is tried before a failure is believed
 //! - `recover`: what an earlier session that died left
 
@@ -76,6 +76,8 @@ pub struct Session {
 pub struct Options {
     /// Steps are answered before they have run.
     pub lazy: bool,
+    /// The kernel leads whoever executes a tool to its stand-in.
+    pub detours: bool,
     /// Steps are run at all; without, placeholders stay until somebody opens them.
     pub force: bool,
     /// After a failure, go on with what does not depend on it.
@@ -158,6 +160,11 @@ impl Session {
             })
             .with_context(at)?;
         Ok(session)
+    }
+
+    /// Whether tools lead to stand-ins without PATH.
+    pub fn leads(&self) -> bool {
+        self.options.detours
     }
 
     /// The directory that is to lead PATH.
