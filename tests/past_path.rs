@@ -60,3 +60,19 @@ fn what_the_build_has_made_is_no_tool() {
     project.same_as_make(&[]).ok();
     assert_eq!(project.read("out"), b"not the tool\n");
 }
+
+#[test]
+fn nobody_finds_paths_of_gg() {
+    let project = Project::new();
+    // As CMake and configure do: find the compiler on PATH, and write down where it is.
+    project
+        .write(
+            "Makefile",
+            "all: config\n\t$$(cat config) -c a.c\nconfig:\n\tcommand -v gcc >$@; echo \"$$PATH\" >path\n",
+        )
+        .write("a.c", "int a;\n");
+    project.same_as_make(&[]).ok();
+    assert_eq!(project.executed(), ["a.o"]);
+    let nowhere = project.sh("! grep -r sessions .").ok();
+    assert_eq!(nowhere.stdout, "");
+}

@@ -128,7 +128,7 @@ mod tests {
         let session = dir.path().join("sessions/one");
         fs::create_dir_all(&session).unwrap();
         let detours = Detours {
-            began: i64::MAX,
+            began: Duration::MAX,
             ..Detours::new(&session, &Models::new(None, &gg_models::MemoryWorld::new()).unwrap())
         };
         let me = std::process::id();
