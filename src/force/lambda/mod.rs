@@ -11,7 +11,7 @@
 //! - `limit`: how many requests at once; `pace`: when one lags
 //! - `shared`: results that several machines share
 //! - `tally`: [`Tally`]: what it all came to
-//! - `visit`: [`visit`]: a call that asks for nothing but who is there
+//! - `visit`: [`visit()`]: a call that asks for nothing but who is there
 //!
 //! # Who is at fault
 //!
