@@ -41,6 +41,14 @@ fn processes_below(project: &Project) -> Vec<String> {
 fn start(project: &Project) -> Child {
     // A group of its own, as a shell makes it.
     let mut command = project.gg_make_command(&["-j4"]);
+    // gg takes no notice of a signal that was ignored when it began, and whoever runs the tests may have said nohup.
+    // SAFETY: one system call.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        });
+    }
     command.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 

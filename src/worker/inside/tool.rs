@@ -13,6 +13,11 @@ use crate::request::Request;
 /// The stack that the child borrows until `execve`; it calls little.
 const STACK: usize = 64 * 1024;
 
+/// A program that has just been written may be open for writing still, in a child that another thread of the writer has started
+/// and that has not executed anything yet. That passes.
+const BUSY: Duration = Duration::from_millis(10);
+const BUSY_TRIES: u32 = 200;
+
 /// Everything that the child needs, made before it exists.
 struct Plan {
     executable: *const c_char,
@@ -88,20 +93,32 @@ pub(super) fn spawn(
     // Not filled with anything: each page that is touched is a page fault.
     let mut stack = Vec::<u128>::with_capacity(STACK / size_of::<u128>());
     let top: *mut c_void = stack.spare_capacity_mut().as_mut_ptr_range().end.cast();
-    // SAFETY: the child runs `child` on a stack of its own, in this process's memory, while this thread is suspended
-    // (CLONE_VFORK) until it has called execve or _exit. It only makes system calls and writes to `plan`, which outlives it.
-    let pid = persistently(|| unsafe {
-        libc::clone(child, top, libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, (&raw const plan).cast_mut().cast())
-    })
-    .map_err(|errno| (Failed::Clone, errno))?;
-    match Failed::of(plan.failed.load(Ordering::Relaxed)) {
-        Failed::Nothing => Ok(pid),
-        failed => {
-            // SAFETY: reaps the child that has just called _exit.
-            unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-            Err((failed, plan.errno.load(Ordering::Relaxed)))
+    for tries_left in (0..BUSY_TRIES).rev() {
+        // SAFETY: the child runs `child` on a stack of its own, in this process's memory, while this thread is suspended
+        // (CLONE_VFORK) until it has called execve or _exit. It only makes system calls and writes to `plan`, which outlives it.
+        let pid = persistently(|| unsafe {
+            libc::clone(
+                child,
+                top,
+                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+                (&raw const plan).cast_mut().cast(),
+            )
+        })
+        .map_err(|errno| (Failed::Clone, errno))?;
+        let failed = Failed::of(plan.failed.load(Ordering::Relaxed));
+        if failed == Failed::Nothing {
+            return Ok(pid);
         }
+        // SAFETY: reaps the child that has just called _exit.
+        unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+        let errno = plan.errno.load(Ordering::Relaxed);
+        if (failed, errno) != (Failed::Exec, libc::ETXTBSY) || tries_left == 0 {
+            return Err((failed, errno));
+        }
+        plan.failed.store(Failed::Nothing as i32, Ordering::Relaxed);
+        std::thread::sleep(BUSY);
     }
+    Err((Failed::Exec, libc::ETXTBSY))
 }
 
 /// Starts a process; tries again for a while when the machine has no room for one just now (`EAGAIN`, clone(2)).
