@@ -41,11 +41,13 @@ fn processes_below(project: &Project) -> Vec<String> {
 fn start(project: &Project) -> Child {
     // A group of its own, as a shell makes it.
     let mut command = project.gg_make_command(&["-j4"]);
-    // gg takes no notice of a signal that was ignored when it began, and whoever runs the tests may have said nohup.
-    // SAFETY: one system call.
+    // gg takes no notice of a signal that was ignored when it began: nohup does that, and a shell in the background.
+    // SAFETY: system calls.
     unsafe {
         command.pre_exec(|| {
-            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             Ok(())
         });
     }
