@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::binutils::{Binutils, Tool};
 use crate::driver::{self, Driver};
+use crate::queries;
 use crate::scan::Scanner;
 use crate::toolchain::{self, Toolchain};
 use crate::tools::{ToolError, Tools};
@@ -65,6 +66,9 @@ impl Models {
     pub fn plan(&self, call: &Call, world: &dyn World) -> Plan {
         if call.var(WITHIN_COMPILER).is_some() {
             return Plan::Here(Reason::PartOfCompiler);
+        }
+        if let Some(step) = queries::step(call, world) {
+            return Plan::Thunk(step);
         }
         match call.tool.file_name().and_then(Model::of) {
             Some(Model::Driver) => self.driver.plan(call, &self.scanner, &self.binutils.linker, world),

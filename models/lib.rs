@@ -23,6 +23,7 @@ mod call;
 mod dispatch;
 pub mod driver;
 mod plan;
+mod queries;
 pub mod response;
 pub mod scan;
 pub mod toolchain;

@@ -30,6 +30,9 @@ pub struct Step {
     pub writes: Vec<Write>,
     /// The result depends on the clock (`__DATE__`, `__TIME__`): never served from the reduction cache of an earlier build.
     pub volatile: bool,
+    /// Its result is what it prints (`-E` and `-M` without a file, `--version`) or whether it succeeds (`-o /dev/null`):
+    /// whoever called waits for that.
+    pub awaited: bool,
 }
 
 /// The kind of a step.
@@ -49,6 +52,8 @@ pub enum StepKind {
     CompileLink,
     /// Symbols or sections removed or copied.
     Strip,
+    /// A question to the tool about itself.
+    Query,
     /// A tool described by a data file.
     Other,
 }
@@ -96,7 +101,7 @@ pub enum Reason {
     /// An operation that only reads and prints (`ar t`).
     #[error("only reads ({0})")]
     Reads(String),
-    /// The output goes to standard output (`-E` without `-o`, `-o -`, `-M`).
+    /// The output goes to standard output (`-o -`, a listing).
     #[error("writes to standard output")]
     Stdout,
     /// The input comes from standard input (`-`).
@@ -120,6 +125,9 @@ pub enum Reason {
     /// The result depends on something that cannot be sealed (times of files, the process id, a plugin with side effects).
     #[error("depends on {0}")]
     Unsealable(String),
+    /// Standard output and error are one file or pipe, and the tool wrote on both: only itself puts them in order.
+    #[error("writes results and messages to one place")]
+    Mixed,
     /// The tool is a script or wrapper around another tool.
     #[error("is a wrapper script")]
     Wrapper,

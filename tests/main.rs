@@ -19,6 +19,8 @@ mod interrupted;
 mod lambda;
 mod laziness;
 mod past_path;
+mod printed;
+mod probes;
 mod real_project;
 mod report;
 mod same_tree;

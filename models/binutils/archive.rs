@@ -106,7 +106,9 @@ impl<'a> Header<'a> {
         let Some(number) = self.name.strip_prefix(b"/") else {
             return Some(self.name.strip_suffix(b"/").unwrap_or(self.name));
         };
-        let digits = number.split(|&byte| byte == b':').next()?;
+        // Only what stands before the first other byte counts: GNU ar leaves the end of a shorter name there at times
+        // (`/75            /`).
+        let digits = number.split(|byte| !byte.is_ascii_digit()).next()?;
         let name = names.get(std::str::from_utf8(digits).ok()?.parse::<usize>().ok()?..)?;
         let name = name.split(|&byte| byte == b'\n').next()?;
         Some(name.strip_suffix(b"/").unwrap_or(name))
@@ -153,6 +155,23 @@ mod tests {
         let path = scratch.path("sub/thin.a");
         let members = thin_members(&path, &std::fs::read(&path).unwrap());
         assert_eq!(members, [scratch.path("sub/an object with a long name.o"), scratch.path("sub/../b.o")]);
+    }
+
+    #[test]
+    fn members_of_every_length() {
+        let scratch = Scratch::new();
+        let names: Vec<String> = (1..30).map(|length| format!("{}.o", "n".repeat(length))).collect();
+        let mut line = vec!["ar", "rcT", "lib/thin.a"];
+        scratch.file("lib/keep", "");
+        for name in &names {
+            scratch.object(name, "int f;");
+            line.push(name);
+        }
+        scratch.run(&line);
+        let path = scratch.path("lib/thin.a");
+        let members = thin_members(&path, &std::fs::read(&path).unwrap());
+        let expected: Vec<PathBuf> = names.iter().map(|name| scratch.path("lib/..").join(name)).collect();
+        assert_eq!(members, expected);
     }
 
     #[test]

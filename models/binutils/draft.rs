@@ -78,6 +78,7 @@ impl<'a> Draft<'a> {
             reads: self.reads,
             writes: self.writes,
             volatile: false,
+            awaited: false,
         })
     }
 }

@@ -47,7 +47,9 @@ pub fn included(
     let mut unresolved = false;
     for group in &groups {
         let forced = if group.syntax == Syntax::C { forced(command) } else { Vec::new() };
-        let sources = group.sources.iter().map(|source| call.absolute(&source.path)).collect();
+        let sources = group.sources.iter().map(|source| call.absolute(&source.path));
+        // Empty, and no file that could be read.
+        let sources = sources.filter(|path| path != Path::new("/dev/null")).collect();
         unresolved |= scan(command, call, scanner, world, group, sources, forced, &mut out)?;
         roots.extend(group.search.bracket.iter().filter(|it| it.system).map(|it| it.path.clone()));
         let directories = group.search.quote.iter().chain(&group.search.bracket);

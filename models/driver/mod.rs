@@ -53,6 +53,9 @@ pub struct Driver {
 /// Variables that make a compiler append to a file that others append to too.
 const SHARED_OUTPUTS: &[&str] = &["DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"];
 
+/// The file that is empty, and that every sandbox has.
+const NULL: &str = "/dev/null";
+
 impl Driver {
     /// What is to become of `call`, whose tool is a compiler driver.
     pub fn plan(&self, call: &Call, scanner: &Scanner, linker: &Linker, world: &dyn World) -> Plan {
@@ -107,6 +110,7 @@ impl Driver {
             reads.extend(files.reads);
             merge(&mut writes, files.writes);
         }
+        let discarded = discarded(&mut writes);
         check_writable(&writes, world)?;
         reads.extend(writes.iter().filter_map(|write| Some(Read::Directory(write.path.parent()?.to_owned()))));
         let mut step = Step {
@@ -116,6 +120,7 @@ impl Driver {
             reads,
             writes,
             volatile,
+            awaited: outputs::prints(&command) || discarded,
         };
         self.natives.seal(&command, call, &mut step.argv, &mut step.env, world)?;
         Ok(step)
@@ -130,6 +135,7 @@ fn inputs(command: &Command, call: &Call, world: &dyn World) -> Result<Vec<Read>
     for input in used.clone() {
         let path = call.absolute(&input.path);
         match world.kind(&path) {
+            _ if path == Path::new(NULL) => {}
             Some(FileKind::File) => out.push(Read::File(path)),
             Some(FileKind::Other) => return Err(Reason::Device(path.display().to_string())),
             Some(FileKind::Directory) | None => return Err(Reason::MissingInput(path)),
@@ -217,10 +223,18 @@ fn merge(writes: &mut Vec<Write>, linked: Vec<Write>) {
     }
 }
 
+/// Takes out what is thrown away: whether the call succeeds is all that is wanted of it. Whether it did so.
+fn discarded(writes: &mut Vec<Write>) -> bool {
+    let before = writes.len();
+    writes.retain(|write| write.path != Path::new(NULL));
+    writes.len() < before
+}
+
 /// Outputs that no placeholder can stand for: devices, directories, files in directories that do not exist.
 fn check_writable(writes: &[Write], world: &dyn World) -> Result<(), Reason> {
     for Write { path, optional, .. } in writes {
         match world.kind(path) {
+            _ if path.starts_with("/dev") => return Err(Reason::Device(path.display().to_string())),
             Some(FileKind::Other) => return Err(Reason::Device(path.display().to_string())),
             Some(FileKind::Directory) => return Err(Reason::Malformed(format!("{} is a directory", path.display()))),
             _ => {}

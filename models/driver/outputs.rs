@@ -16,7 +16,7 @@ use crate::{Call, Reason, Write};
 /// Every file that the call writes, the main ones first.
 ///
 /// # Errors
-/// [`Reason::Stdout`] when the main output has no file, [`Reason::Malformed`] for what the driver refuses.
+/// [`Reason::Malformed`] for what the driver refuses.
 pub fn outputs(command: &Command, call: &Call) -> Result<Vec<Write>, Reason> {
     let sources: Vec<&Input> = command.sources().collect();
     let mut out = Writes { call, list: Vec::new() };
@@ -29,7 +29,7 @@ pub fn outputs(command: &Command, call: &Call) -> Result<Vec<Write>, Reason> {
     for source in &sources {
         let names = Names::of(command, source, linking, command.inputs.len() == 1);
         if command.stop == Stop::Preprocess {
-            preprocessed(command, &mut out)?;
+            preprocessed(command, &mut out);
         } else if !linking {
             let tag = names.suffix;
             out.add(tag, &names.main, Certain, false);
@@ -54,16 +54,22 @@ pub fn makes_headers(sources: &[&Input]) -> bool {
 }
 
 /// The main output of `-E`, `-M` and `-MM`.
-fn preprocessed(command: &Command, out: &mut Writes) -> Result<(), Reason> {
+fn preprocessed(command: &Command, out: &mut Writes) {
     match (&command.output, command.only_dependencies(), dependency_file(command)) {
         (Some(output), false, _) => out.add("i", output, Certain, false),
         // `-M -MF file` leaves the operand of `-o` empty or alone.
         (Some(output), true, Some(_)) => out.add("i", output, Perhaps, false),
         (Some(output), true, None) => out.add("d", output, Certain, false),
-        (None, true, Some(_)) => {}
-        (None, _, _) => return Err(Reason::Stdout),
+        // It goes to the file of the rules, or to standard output.
+        (None, _, _) => {}
     }
-    Ok(())
+}
+
+/// Whether the main output goes to standard output: `-E`, `-M` and `-MM` where nothing names a file.
+pub fn prints(command: &Command) -> bool {
+    command.stop == Stop::Preprocess
+        && command.output.is_none()
+        && !(command.only_dependencies() && dependency_file(command).is_some())
 }
 
 /// The operand of the last `-MF`.

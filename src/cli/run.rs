@@ -143,6 +143,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         lazy,
         detours: lazy && gg_watch::redirects().is_ok(),
         force: build.force,
+        isolated: forces.isolated,
         keep_going: build.keep_going,
     };
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());

@@ -18,6 +18,7 @@
 //! with it one name, on every machine.
 
 mod codec;
+mod failed;
 mod name;
 mod path;
 mod placeholder;
@@ -26,6 +27,7 @@ mod thunk;
 mod tree;
 
 pub use codec::DecodeError;
+pub use failed::Failed;
 pub use name::{Hasher, Kind, Name, NameError, Reference, Tag};
 pub use path::{AbsPath, PathError};
 pub use placeholder::Placeholder;

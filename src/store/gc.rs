@@ -185,7 +185,8 @@ impl Store {
                 all.push(Candidate { path, kind, size, used: kind.last_use(&meta) });
             }
         };
-        for (directory, kind) in [("objects", Class::Object), ("reductions", Class::Reduction)] {
+        let records = ["reductions", "failures"].map(|directory| (directory, Class::Reduction));
+        for (directory, kind) in [("objects", Class::Object)].into_iter().chain(records) {
             for spread in list(&self.layout.dir(directory))? {
                 list(&spread.path())?.iter().for_each(|entry| add(entry, kind));
             }

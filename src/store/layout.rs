@@ -4,6 +4,7 @@
 //! version             "gg store 1"
 //! objects/xx/NAME     the objects; xx is the first byte of the digest in hexadecimal
 //! reductions/xx/NAME  what the thunk NAME evaluated to, and a checksum
+//! failures/xx/NAME    how the thunk NAME failed, where that was the answer, and a checksum
 //! tmp/                files being written, renamed into place when they are whole
 //! trash/              objects that a garbage collection is about to delete
 //! quarantine/         damaged files, with the time of their discovery
@@ -29,8 +30,8 @@ use crate::error::{Result, StoreError, at};
 const VERSION: &str = "gg store 1\n";
 
 /// Every directory of a store.
-pub(crate) const DIRECTORIES: [&str; 9] =
-    ["objects", "reductions", "tmp", "trash", "quarantine", "origins", "leases", "farm", "trees"];
+pub(crate) const DIRECTORIES: [&str; 10] =
+    ["objects", "reductions", "failures", "tmp", "trash", "quarantine", "origins", "leases", "farm", "trees"];
 
 /// The paths of one store.
 #[derive(Debug)]
@@ -128,6 +129,10 @@ impl Layout {
 
     pub fn reduction(&self, thunk: &Name) -> PathBuf {
         self.spread("reductions", thunk)
+    }
+
+    pub fn failure(&self, thunk: &Name) -> PathBuf {
+        self.spread("failures", thunk)
     }
 
     pub fn trash(&self, name: &str) -> PathBuf {

@@ -33,6 +33,7 @@
 
 mod copy_out;
 mod error;
+mod failures;
 mod gc;
 mod import;
 mod layout;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use gg_ir::{Kind, Made, Name, Reduction, Reference};
 use rustix::fs::OFlags;
@@ -21,11 +22,25 @@ pub(crate) fn seal(mut record: Vec<u8>) -> Vec<u8> {
 }
 
 pub(crate) fn unseal(thunk: &Name, bytes: &[u8]) -> Option<Reduction> {
+    Reduction::decode(unsealed(bytes)?).ok().filter(|reduction| reduction.thunk == *thunk)
+}
+
+/// The record without its checksum, if that is right.
+pub(crate) fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
     let (record, sum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM)?)?;
-    if Name::of_value(record).digest() != sum {
-        return None;
+    (Name::of_value(record).digest() == sum).then_some(record)
+}
+
+/// The bytes of a record; `None` when there is none, none at all when the disk says that it is damaged.
+pub(crate) fn read_record(path: &Path) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match object::open(path, OFlags::empty()).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_damage(&error) => bytes.clear(),
+        Err(error) => return Err(at("read", path)(error)),
     }
-    Reduction::decode(record).ok().filter(|reduction| reduction.thunk == *thunk)
+    Ok(Some(bytes))
 }
 
 impl Store {
@@ -37,14 +52,7 @@ impl Store {
     /// When the record is there and cannot be read.
     pub fn reduction(&self, thunk: &Name) -> Result<Option<Reduction>> {
         let path = self.layout.reduction(thunk);
-        let mut bytes = Vec::new();
-        match object::open(&path, OFlags::empty()).and_then(|mut file| file.read_to_end(&mut bytes)) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // Found wanting below.
-            Err(error) if is_damage(&error) => bytes.clear(),
-            Err(error) => return Err(at("read", &path)(error)),
-        }
+        let Some(bytes) = read_record(&path)? else { return Ok(None) };
         let Some(reduction) = unseal(thunk, &bytes) else {
             self.layout.quarantine(&path)?;
             return Ok(None);
@@ -65,21 +73,25 @@ impl Store {
     /// When the record cannot be written.
     pub fn record(&self, reduction: &Reduction) -> Result<()> {
         debug_assert_eq!(reduction.thunk.kind(), Kind::Thunk);
-        let path = self.layout.reduction(&reduction.thunk);
+        self.write_record(&self.layout.reduction(&reduction.thunk), reduction.encode())
+    }
+
+    /// Writes a record with its checksum, in place of what was there.
+    pub(crate) fn write_record(&self, path: &Path, record: Vec<u8>) -> Result<()> {
         let temporary = self.layout.temporary();
         let write = || {
-            fs::File::create_new(&temporary)?.write_all(&seal(reduction.encode()))?;
-            match self.layout.install(&temporary, &path) {
+            fs::File::create_new(&temporary)?.write_all(&seal(record))?;
+            match self.layout.install(&temporary, path) {
                 Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-                    self.layout.quarantine(&path).map_err(io::Error::other)?;
-                    self.layout.install(&temporary, &path)
+                    self.layout.quarantine(path).map_err(io::Error::other)?;
+                    self.layout.install(&temporary, path)
                 }
                 installed => installed,
             }
         };
         write().map_err(|error| {
             let _ = fs::remove_file(&temporary);
-            at("write", &path)(error)
+            at("write", path)(error)
         })
     }
 

@@ -67,6 +67,7 @@ pub fn plan(linker: &Linker, call: &Call, world: &dyn World) -> Plan {
             reads: files.reads,
             writes: files.writes,
             volatile: files.volatile,
+            awaited: false,
         }),
         Err(reason) => Plan::Here(reason),
     }

@@ -36,14 +36,12 @@ fn every_reason() {
         ("clang -### -c m.c", query("-###")),
         ("gcc --help=optimizers", query("--help=optimizers")),
         ("gcc -fsyntax-only m.c", query("-fsyntax-only")),
-        ("gcc -E m.c", Some(Reason::Stdout)),
-        ("gcc -M m.c", Some(Reason::Stdout)),
-        ("gcc -MM m.c", Some(Reason::Stdout)),
         ("gcc -S m.c -o -", Some(Reason::Stdout)),
         ("gcc -c m.c -Wa,-al", Some(Reason::Stdout)),
         ("gcc -c -x c -", Some(Reason::Stdin)),
-        ("gcc -c m.c -o /dev/null", Some(Reason::Device("/dev/null".into()))),
-        ("gcc -c -x c /dev/null -o n.o", Some(Reason::Device("/dev/null".into()))),
+        ("gcc -c m.c -o /dev/zero", Some(Reason::Device("/dev/zero".into()))),
+        ("gcc -c m.c -o /dev/null -MMD", Some(Reason::Device("/dev/null.d".into()))),
+        ("gcc -c -x c /dev/zero -o n.o", Some(Reason::Device("/dev/zero".into()))),
         ("gcc m.c -o /dev/null", Some(Reason::Device("/dev/null".into()))),
         ("gcc -c", Some(Reason::NoInput)),
         ("gcc", Some(Reason::NoInput)),
@@ -67,4 +65,32 @@ fn shared_dependency_files() {
     let mut scratch = Scratch::new().with("m.c", "");
     scratch.env.insert("DEPENDENCIES_OUTPUT".into(), "deps".into());
     assert!(matches!(plan(&scratch.call(&["gcc", "-c", "m.c"])), Plan::Here(Reason::Unsealable(_))));
+}
+
+#[test]
+fn what_is_awaited() {
+    let scratch =
+        Scratch::new().with("m.c", "#include \"h.h\"\nint main(void) { return h; }\n").with("h.h", "int h;\n");
+    let rows = [
+        ("gcc -E m.c", true),
+        ("clang -E m.c", true),
+        ("gcc -M m.c", true),
+        ("gcc -MM m.c", true),
+        ("gcc -E -MMD m.c", true),
+        ("gcc -E m.c -o m.i", false),
+        ("gcc -M m.c -MF m.d", false),
+        ("gcc -MM m.c -o m.d", false),
+        ("gcc -c m.c", false),
+        ("gcc -c m.c -o /dev/null", true),
+        ("gcc -c -x c /dev/null -o n.o", false),
+    ];
+    for (line, awaited) in rows {
+        let words: Vec<&str> = line.split(' ').collect();
+        let Plan::Thunk(step) = plan(&scratch.call(&words)) else { panic!("{line}") };
+        assert_eq!(step.awaited, awaited, "{line}");
+        assert!(!awaited || step.writes.iter().all(|write| write.tag == "d"), "{line}: {:?}", step.writes);
+        let reads_header =
+            step.reads.iter().any(|read| matches!(read, crate::Read::File(path) if path.ends_with("h.h")));
+        assert_eq!(reads_header, !line.contains("-x c"), "{line}");
+    }
 }

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use gg_force::{Cause, Request};
-use gg_ir::{Input, Name, Placeholder, Reference, Tag, Thunk};
+use gg_ir::{Failed, Input, Name, Placeholder, Reference, Tag, Thunk};
 use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
 use super::deliver::{CommandLine, Delivery};
+use super::probe::{is_our_own_output, mixed};
 use super::rescue::Planned;
 use super::seal::{SealError, SealedStep};
 use super::wire::{self, Answer, Message};
@@ -28,15 +29,6 @@ const NOT_FOUND: i32 = 127;
 
 /// Names the wrappers that a call came out of.
 const WRAPPED: &str = "GG_WRAPPED";
-
-/// Files that only a probe makes: what matters is whether the step succeeds. Parts of paths, with who makes them.
-const PROBES: [&str; 5] = [
-    "/conftest.",               // autoconf
-    "/CMakeFiles/CMakeTmp",     // CMake before 3.25
-    "/CMakeFiles/CMakeScratch", // CMake
-    "/meson-private/tmp",       // Meson
-    "/config.tests/",           // Qt
-];
 
 impl Session {
     /// Serves one connection to its end.
@@ -125,7 +117,7 @@ impl Session {
             Ok(name) => name,
             Err(error) => return self.here(socket, message, call, &Reason::Unsealable(error.to_string())),
         };
-        let at_once = self.at_once(message, &outputs.values().collect::<Vec<_>>());
+        let at_once = self.at_once(message, step, &outputs);
         let command = Arc::new(CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() });
         let label = outputs.values().next().map_or_else(|| command.shown(), |path| path.display().to_string());
         self.deliveries.enter(
@@ -159,8 +151,11 @@ impl Session {
             eager: at_once.is_some(),
         };
         if at_once.is_some() {
+            if let Some(failed) = self.known_failure(&name, &thunk) {
+                return self.failed_before(socket, message, call, step, &outputs, &failed);
+            }
             self.coordinator.add(request);
-            return self.awaited(socket, message, step, &name, &outputs);
+            return self.awaited(socket, message, call, step, &thunk, &name, &outputs);
         }
         let unplaced = match self.place(&name, &thunk, step, &outputs, message.umask) {
             Ok(unplaced) => unplaced,
@@ -179,15 +174,21 @@ impl Session {
     }
 
     /// Answers with what the step really did.
+    #[allow(clippy::too_many_arguments)]
     fn awaited(
         &self,
         socket: &UnixStream,
         message: &Message,
+        call: &Call,
         step: &Step,
+        thunk: &Thunk,
         name: &Name,
         outputs: &BTreeMap<Tag, PathBuf>,
     ) -> io::Result<()> {
         let status = match self.coordinator.wait(name) {
+            Ok(reduction) if mixed(message, &reduction.stdout, &reduction.stderr) => {
+                return self.here(socket, message, call, &Reason::Mixed);
+            }
             Ok(reduction) => match self.deliveries.place(name, &reduction, outputs) {
                 Ok(()) => {
                     write_to(message.fds[1].as_ref(), &reduction.stdout);
@@ -200,29 +201,45 @@ impl Session {
                     1
                 }
             },
-            Err(failure) => {
-                // As the tools do: what could not be made is not left as it was, but for what is changed in place.
-                let in_place = |path: &Path| {
-                    step.reads.iter().any(|read| matches!(read, gg_models::Read::File(other) if other == path))
-                };
-                for path in outputs.values().filter(|path| !in_place(path)) {
-                    let _ = fs::remove_file(path);
+            Err(failure) => match &failure.cause {
+                Cause::Program(program) => {
+                    let failed = Failed {
+                        thunk: *name,
+                        status: program.status.code().unsigned_abs(),
+                        stdout: program.stdout.clone(),
+                        stderr: program.stderr.clone(),
+                    };
+                    self.remember(thunk, program, &failed);
+                    return self.failed_before(socket, message, call, step, outputs, &failed);
                 }
-                match &failure.cause {
-                    Cause::Program(program) => {
-                        write_to(message.fds[1].as_ref(), &program.stdout);
-                        write_to(message.fds[2].as_ref(), &program.stderr);
-                        program.status.code()
-                    }
-                    other => {
-                        let text = format!("gg: this step could not be run: {other}\n");
-                        write_to(message.fds[2].as_ref(), text.as_bytes());
-                        1
-                    }
+                other => {
+                    remove_made(step, outputs);
+                    let text = format!("gg: this step could not be run: {other}\n");
+                    write_to(message.fds[2].as_ref(), text.as_bytes());
+                    1
                 }
-            }
+            },
         };
         wire::answer(socket, &Answer::Exit(status))
+    }
+
+    /// Answers with how the step failed.
+    fn failed_before(
+        &self,
+        socket: &UnixStream,
+        message: &Message,
+        call: &Call,
+        step: &Step,
+        outputs: &BTreeMap<Tag, PathBuf>,
+        failed: &Failed,
+    ) -> io::Result<()> {
+        if mixed(message, &failed.stdout, &failed.stderr) {
+            return self.here(socket, message, call, &Reason::Mixed);
+        }
+        remove_made(step, outputs);
+        write_to(message.fds[1].as_ref(), &failed.stdout);
+        write_to(message.fds[2].as_ref(), &failed.stderr);
+        wire::answer(socket, &Answer::Exit(failed.status.cast_signed()))
     }
 
     /// Puts the placeholders of a step into the tree; returns the outputs that get none.
@@ -246,24 +263,14 @@ impl Session {
         }
         Ok(unplaced)
     }
+}
 
-    /// Why the caller must have the result before it goes on, if it must.
-    fn at_once(&self, message: &Message, outputs: &[&PathBuf]) -> Option<&'static str> {
-        if !self.options.lazy {
-            return Some("every step is awaited");
-        }
-        let probed = |path: &&PathBuf| PROBES.iter().any(|part| path.to_string_lossy().contains(part));
-        if outputs.iter().any(probed) {
-            return Some("a configuration probe");
-        }
-        // What a step says can be shown later where it would have gone to the person; anything else, a pipe or a file, is
-        // read by somebody who knows it to be whole when the tool has ended.
-        for fd in &message.fds[1..] {
-            if fd.as_ref().is_some_and(|fd| !is_our_own_output(fd)) {
-                return Some("its output is read by a program");
-            }
-        }
-        None
+/// As the tools do: what could not be made is not left as it was, but for what is changed in place.
+fn remove_made(step: &Step, outputs: &BTreeMap<Tag, PathBuf>) {
+    let in_place =
+        |path: &Path| step.reads.iter().any(|read| matches!(read, gg_models::Read::File(other) if other == path));
+    for path in outputs.values().filter(|path| !in_place(path)) {
+        let _ = fs::remove_file(path);
     }
 }
 
@@ -285,6 +292,7 @@ fn kind_name(kind: StepKind) -> &'static str {
         StepKind::Link => "link",
         StepKind::CompileLink => "compile+link",
         StepKind::Strip => "strip",
+        StepKind::Query => "query",
         StepKind::Other => "other",
     }
 }
@@ -299,20 +307,6 @@ fn write_to(fd: Option<&OwnedFd>, bytes: &[u8]) {
     let terminal = file.is_terminal();
     // The reader may have gone; the tool would have been told so by a signal, and nobody else.
     let _ = write_plainly(&mut file, bytes, terminal);
-}
-
-/// Whether a descriptor leads where this process's own standard output or error does.
-fn is_our_own_output(fd: &OwnedFd) -> bool {
-    let identity = |fd: i32| {
-        // SAFETY: fstat fills a structure of its own.
-        let mut info: libc::stat = unsafe { std::mem::zeroed() };
-        let status = unsafe { libc::fstat(fd, &mut info) };
-        // The null device says nothing of who is meant: it is where a probe's output goes as well.
-        let is_null = info.st_mode & libc::S_IFMT == libc::S_IFCHR && info.st_rdev == libc::makedev(1, 3);
-        (status == 0 && !is_null).then_some((info.st_dev, info.st_ino, info.st_rdev))
-    };
-    let theirs = identity(fd.as_raw_fd());
-    theirs.is_some() && [1, 2].iter().any(|&own| identity(own) == theirs)
 }
 
 /// The path of the regular file that a descriptor leads to, if it is one with a name.

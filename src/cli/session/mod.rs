@@ -4,6 +4,7 @@
 //!
 //! - `wire`: what a stub says and what it is answered
 //! - `answer`: what becomes of one call
+//! - `probe`: which calls are awaited, and what is remembered of those that failed
 //! - `machine`: the file system and programs as models see them
 //! - `gather`, `seal`: from a model's step to a thunk
 //! - `placeholders`, `journal`: what stands in the tree meanwhile, and what a crash leaves
@@ -21,6 +22,7 @@ mod guard;
 mod journal;
 mod machine;
 mod placeholders;
+mod probe;
 mod recover;
 mod rescue;
 mod seal;
@@ -80,6 +82,8 @@ pub struct Options {
     pub detours: bool,
     /// Steps are run at all; without, placeholders stay until somebody opens them.
     pub force: bool,
+    /// Steps are isolated, so that what is true of one once is true again.
+    pub isolated: bool,
     /// After a failure, go on with what does not depend on it.
     pub keep_going: bool,
 }

@@ -1,6 +1,6 @@
 //! What is tried before a failure is believed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use gg_ir::{Name, Thunk};
@@ -21,20 +21,33 @@ pub struct Planned {
 
 /// The steps whose inputs could be found more exactly.
 #[derive(Debug, Default)]
-pub struct Steps(Mutex<HashMap<Name, Arc<Planned>>>);
+pub struct Steps {
+    planned: Mutex<HashMap<Name, Arc<Planned>>>,
+    /// Those whose inputs were not all that the tool reads.
+    widened: Mutex<HashSet<Name>>,
+}
 
 impl Steps {
     /// Keeps a step, if a preprocessor could say more about its inputs.
     pub fn keep(&self, name: Name, planned: impl FnOnce() -> Planned, kind: StepKind) {
         if matches!(kind, StepKind::Compile | StepKind::Preprocess | StepKind::CompileLink | StepKind::Assemble) {
-            let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut steps = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
             steps.entry(name).or_insert_with(|| Arc::new(planned()));
         }
     }
 
     /// Takes a step out.
     pub fn take(&self, name: &Name) -> Option<Arc<Planned>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
+    }
+
+    /// Whether a step turned out to read more than it was given.
+    pub fn was_widened(&self, name: &Name) -> bool {
+        self.widened.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    fn widen(&self, name: &Name) {
+        self.widened.lock().unwrap_or_else(PoisonError::into_inner).insert(*name);
     }
 }
 
@@ -57,14 +70,19 @@ impl Rescue {
     /// have missed a file.
     pub fn widen(&self, name: &Name) -> Option<Arc<Thunk>> {
         let session = self.session()?;
-        let planned = session.deliveries.planned().take(name)?;
+        let steps = session.deliveries.planned();
+        let planned = steps.take(name)?;
         let more = session.models.exact_reads(&planned.call, &session.machine).ok()?;
         let mut step = planned.step.clone();
         step.reads.extend(more);
         let toolchain = session.models.toolchain(&planned.call.tool, &session.machine, &planned.call.env).ok()?;
         let sealed = session.sealer.seal(&planned.call, &step, &toolchain, planned.umask).ok()?;
         let widened = session.store.put_thunk(&sealed.thunk).ok()?;
-        (widened != *name).then(|| Arc::new(sealed.thunk))
+        if widened == *name {
+            return None;
+        }
+        steps.widen(name);
+        Some(Arc::new(sealed.thunk))
     }
 
     /// Brings an object back into the store.
