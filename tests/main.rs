@@ -6,6 +6,7 @@ mod project;
 mod cloud;
 mod command_lines;
 mod concurrent;
+mod cross;
 #[cfg(feature = "lambda")]
 mod deploy;
 mod doctor;

@@ -45,10 +45,14 @@ fn a_tool_that_runs_here_starts_its_own() {
     let project = Project::new();
     // A query runs here; a link with LTO there starts compilers by their paths.
     project
-        .write("Makefile", "all: version app\nversion:\n\t/usr/bin/gcc -v 2>$@\napp: main.c\n\t/usr/bin/gcc -O2 -flto -save-temps=cwd main.c -o app\n")
+        .write("Makefile", "all: version app\nversion:\n\t/usr/bin/gcc -print-file-name=libc.so >$@\napp: main.c\n\t/usr/bin/gcc -O2 -flto -save-temps=cwd main.c -o app\n")
         .write("main.c", "int main(void) { return 0; }\n");
     project.same_as_make(&[]).ok();
-    assert!(project.ran_here().iter().any(|call| call.starts_with("/usr/bin/gcc -v")), "{:?}", project.ran_here());
+    assert!(
+        project.ran_here().iter().any(|call| call.starts_with("/usr/bin/gcc -print-file-name")),
+        "{:?}",
+        project.ran_here()
+    );
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::{Environment, FileKind, Reason, World};
 const CACHE: &str = "/etc/ld.so.cache";
 
 /// The loader (`PT_INTERP`) and all shared libraries of `program`, as the loader itself finds them (ld.so(8), `--list`).
-/// Empty for a static program. A shared library without an interpreter of its own is listed by the usual loader.
+/// Empty for a static program. A shared library without an interpreter of its own is listed by the usual loader; one for
+/// another machine, which a cross compiler links and nobody here loads, needs nothing.
 ///
 /// # Errors
 /// [`Reason::Unsealable`] when the loader cannot be asked.
@@ -24,9 +25,9 @@ pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<V
     let Some(elf) = Elf::parse(&content) else { return Ok(Vec::new()) };
     let loader = match elf {
         Elf { interpreter: Some(loader), .. } => loader,
-        Elf { dynamic: true, .. } => match usual_loader(world) {
-            Some(loader) => loader,
-            None => return Ok(Vec::new()),
+        Elf { dynamic: true, machine, .. } => match usual_loader(world) {
+            Some((loader, own)) if own == machine => loader,
+            _ => return Ok(Vec::new()),
         },
         _ => return Ok(Vec::new()),
     };
@@ -55,17 +56,24 @@ pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<V
     Ok(out)
 }
 
-/// The loader of this machine's own programs.
-fn usual_loader(world: &dyn World) -> Option<PathBuf> {
+/// The loader of this machine's own programs, and the machine they are for.
+fn usual_loader(world: &dyn World) -> Option<(PathBuf, Machine)> {
     const PROGRAMS: &[&str] = &["/bin/sh", "/usr/bin/env"];
     PROGRAMS
         .iter()
-        .find_map(|program| Elf::parse(&world.read(Path::new(program)).ok()?)?.interpreter)
-        .filter(|loader| world.kind(loader) == Some(FileKind::File))
+        .find_map(|program| {
+            let elf = Elf::parse(&world.read(Path::new(program)).ok()?)?;
+            Some((elf.interpreter?, elf.machine))
+        })
+        .filter(|(loader, _)| world.kind(loader) == Some(FileKind::File))
 }
 
-/// What the program headers say.
+/// Whether it has 64 bits, and `e_machine`.
+type Machine = (bool, u16);
+
+/// What the headers say.
 struct Elf {
+    machine: Machine,
     interpreter: Option<PathBuf>,
     dynamic: bool,
 }
@@ -83,7 +91,8 @@ impl Elf {
     fn headers<H: FileHeader<Endian = Endianness>>(content: &[u8]) -> Option<Self> {
         let header = H::parse(content).ok()?;
         let endian = header.endian().ok()?;
-        let mut out = Self { interpreter: None, dynamic: false };
+        let machine = (header.is_type_64(), header.e_machine(endian).0);
+        let mut out = Self { machine, interpreter: None, dynamic: false };
         for segment in header.program_headers(endian, content).ok()? {
             if let Ok(Some(path)) = segment.interpreter(endian, content) {
                 out.interpreter = Some(OsStr::from_bytes(path).into());

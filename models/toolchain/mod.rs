@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::driver::name::{self, Family};
 use crate::{Environment, FileKind, Reason, World, binutils};
@@ -120,7 +120,11 @@ impl Parts<'_> {
     /// Files inside a tree go with the tree.
     fn finish(self) -> Toolchain {
         let Self { files, trees, .. } = self;
-        let nested = |path: &Path| path.ancestors().skip(1).any(|above| trees.contains(above));
+        // `tree/../program` is not in the tree: so do cross compilers name their assembler.
+        let inside = |path: &Path, above: &Path| {
+            path.strip_prefix(above).is_ok_and(|rest| !rest.components().any(|part| part == Component::ParentDir))
+        };
+        let nested = |path: &Path| path.ancestors().skip(1).any(|above| trees.contains(above) && inside(path, above));
         Toolchain {
             files: files.iter().filter(|path| !nested(path)).cloned().collect(),
             trees: trees.iter().filter(|path| !nested(path)).cloned().collect(),

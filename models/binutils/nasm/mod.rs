@@ -100,6 +100,8 @@ struct Command {
     listings: Vec<OsString>,
     errors: Option<OsString>,
     depend_only: bool,
+    /// `-MD`: rules beside the object.
+    depend_also: bool,
     depend_file: Option<OsString>,
     preprocess: bool,
     reproducible: bool,
@@ -116,6 +118,7 @@ impl Command {
         // One argument at a time, since `-MD` takes the next one unless that is an option.
         while let Some((first, mut tail)) = rest.split_first() {
             if first == "-MD" && dialect == Dialect::Nasm {
+                command.depend_also = true;
                 if let Some((name, after)) = tail.split_first()
                     && !name.as_bytes().starts_with(b"-")
                 {
@@ -157,7 +160,8 @@ impl Command {
             Meaning::Errors => self.errors = value,
             Meaning::DependOnly => self.depend_only = true,
             Meaning::DependFile => self.depend_file = value,
-            Meaning::Depend | Meaning::DependAlso | Meaning::DependFlag => {}
+            Meaning::DependAlso => self.depend_also = true,
+            Meaning::Depend | Meaning::DependFlag => {}
             Meaning::Preprocess => self.preprocess = true,
             Meaning::Reproducible => self.reproducible = true,
             Meaning::Query => return Err(Reason::Query(spelling)),
@@ -266,7 +270,8 @@ fn outputs(command: &Command, draft: &mut Draft<'_>, dialect: Dialect) -> Result
         };
         draft.output("o", &output, false)?;
     }
-    if let Some(name) = &command.depend_file {
+    // `-MF` alone names a file that nothing is written to.
+    if let Some(name) = command.depend_file.as_ref().filter(|_| command.depend_only || command.depend_also) {
         draft.output("d", name, false)?;
     }
     if !command.depend_only && !command.preprocess {

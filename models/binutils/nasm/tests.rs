@@ -76,6 +76,7 @@ fn forms() {
         ("nasm --include=two.inc -Iinc a.asm", "a.asm inc/two.inc -> o=a"),
         ("nasm -f win64 a.asm -MD a.d", "a.asm -> o=a.obj d=a.d"),
         ("nasm -f elf64 -MD -MF a.d -MP -MT x a.asm", "a.asm -> o=a.o d=a.d"),
+        ("nasm -f elf64 -MQ a.o -MF a.d a.asm", "a.asm -> o=a.o"),
         ("nasm -M a.asm", "Stdout"),
         ("nasm -M -MF a.d a.asm", "a.asm -> d=a.d"),
         ("nasm -E a.asm", "Stdout"),
