@@ -51,7 +51,7 @@ fn every_row_of_the_tables() {
                 Meaning::Format => "a.asm -> o=a.o".to_owned(),
                 Meaning::Listing => "a.asm -> o=a lst=x".to_owned(),
                 Meaning::Errors => "a.asm -> o=a err=x".to_owned(),
-                Meaning::DependFile | Meaning::DependAlso => "a.asm -> o=a d=x".to_owned(),
+                Meaning::DependAlso => "a.asm -> o=a d=x".to_owned(),
                 Meaning::DependOnly | Meaning::Preprocess => "Stdout".to_owned(),
                 Meaning::Query => format!("Query({spelling:?})"),
                 Meaning::Refused => format!("UnknownOption({spelling:?})"),
