@@ -11,7 +11,7 @@ use crate::queries;
 use crate::scan::Scanner;
 use crate::toolchain::{self, Toolchain};
 use crate::tools::{ToolError, Tools};
-use crate::{Call, Environment, Plan, Read, Reason, World};
+use crate::{Call, Compilation, Environment, Plan, Read, Reason, World};
 
 /// Every model, with what each remembers. One for a session, shared by its threads.
 #[derive(Debug)]
@@ -74,6 +74,14 @@ impl Models {
             Some(Model::Driver) => self.driver.plan(call, &self.scanner, &self.binutils.linker, world),
             Some(Model::Binutils) => self.binutils.plan(call, world).unwrap_or(Plan::Here(Reason::NoModel)),
             None => self.tools.plan(call, world).unwrap_or(Plan::Here(Reason::NoModel)),
+        }
+    }
+
+    /// What a call compiles, for databases of commands.
+    pub fn compilations(&self, call: &Call, world: &dyn World) -> Vec<Compilation> {
+        match call.tool.file_name().and_then(Model::of) {
+            Some(Model::Driver) if call.var(WITHIN_COMPILER).is_none() => self.driver.compilations(call, world),
+            _ => Vec::new(),
         }
     }
 

@@ -32,7 +32,7 @@ mod world;
 
 pub use call::{Call, Environment};
 pub use dispatch::Models;
-pub use plan::{Plan, Read, Reason, Step, StepKind, Write};
+pub use plan::{Compilation, Plan, Read, Reason, Step, StepKind, Write};
 pub use toolchain::Toolchain;
 pub use tools::ToolError;
-pub use world::{Answer, FileKind, MemoryWorld, World};
+pub use world::{Answer, FileKind, MemoryWorld, World, stdin_path};

@@ -33,6 +33,8 @@ pub struct Step {
     /// Its result is what it prints (`-E` and `-M` without a file, `--version`) or whether it succeeds (`-o /dev/null`):
     /// whoever called waits for that.
     pub awaited: bool,
+    /// An input that is nowhere: the tool will fail, and say so. Where nobody waits for that, it runs here.
+    pub missing: Option<PathBuf>,
 }
 
 /// The kind of a step.
@@ -58,6 +60,15 @@ pub enum StepKind {
     Other,
 }
 
+/// One source of a call that compiles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compilation {
+    /// As the call spells it.
+    pub source: PathBuf,
+    /// What it becomes, absolute; none where that is not kept.
+    pub output: Option<PathBuf>,
+}
+
 /// Something that a step may read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Read {
@@ -71,6 +82,8 @@ pub enum Read {
         /// The system directory it was found in.
         root: PathBuf,
     },
+    /// What comes from standard input.
+    Stdin,
     /// A directory whose existence matters though nothing in it may (`-I dir`, `-L dir`, the directory of an output).
     /// Ignored where it does not exist.
     Directory(PathBuf),

@@ -1,14 +1,17 @@
-//! Questions to a tool about itself, whose answers depend on nothing but the tool.
+//! Questions to a tool about itself: what it is, and where it finds its parts.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::binutils::{Tool, draft};
+use crate::driver::name::Family;
+use crate::driver::option::{self, Meaning};
 use crate::driver::{environment, name};
-use crate::{Call, Step, StepKind, World};
+use crate::{Call, FileKind, Read, Step, StepKind, World};
 
-/// What GCC's drivers answer from what they are built with. Those that look for files (`-print-file-name=`,
-/// `-print-prog-name=`) are not among these, nor is `-print-search-dirs`, which newer ones may shorten to what exists.
+/// What GCC's drivers answer from what they are built with and where they lie. `-print-search-dirs` does not look whether the
+/// directories exist (`build_search_list` in GCC's gcc.cc is told not to).
 const GCC: &[&str] = &[
     "--version",
     "-v",
@@ -21,41 +24,113 @@ const GCC: &[&str] = &[
     "-dumpspecs",
     "-print-multi-os-directory",
     "-print-multi-directory",
+    "-print-multi-lib",
     "-print-multiarch",
-    "--print-multiarch",
+    "-print-search-dirs",
+    "-print-sysroot",
+    "-print-sysroot-headers-suffix",
 ];
 
-/// The same of Clang's, whose `-v` tells which versions of GCC are installed.
+/// What GCC's drivers look for in their directories: the name of a program, or of a file.
+const GCC_FINDS: &[&str] = &["-print-prog-name=", "-print-file-name="];
+
+/// The same without a name of the caller's.
+const GCC_FINDS_ITS_LIBRARY: &str = "-print-libgcc-file-name";
+
+/// What Clang answers from itself; its `-v` tells which versions of GCC are installed.
 const CLANG: &[&str] = &["--version", "-V", "-qversion", "-dumpversion", "-dumpmachine"];
 
 /// The same of binutils and their kin.
 const BINUTILS: &[&str] = &["--version", "-V", "-v", "--help", "-h"];
 
-/// The step that answers a call, when each of its arguments is such a question.
+/// The step that answers a call, when its arguments are such questions, and perhaps options that say what they are about.
 pub(crate) fn step(call: &Call, world: &dyn World) -> Option<Step> {
-    let driver = call.tool.file_name().is_some_and(name::is_driver);
-    let (known, env) = if driver {
-        let family = name::compiler(&call.tool, world)?.family;
-        let known = if family == name::Family::Clang { CLANG } else { GCC };
-        (known, environment::visible(&call.env))
-    } else {
-        Tool::of(Path::new(&call.tool))?;
-        (BINUTILS, draft::environment(&call.env, &[]))
+    let (env, reads) = match call.tool.file_name().is_some_and(name::is_driver) {
+        true => (environment::visible(&call.env), of_driver(call, world)?),
+        false => (draft::environment(&call.env, &[]), of_binutils(call)?),
     };
-    let mut args = call.args().iter().peekable();
-    args.peek()?;
-    if !args.all(|arg| known.iter().any(|it| arg == OsStr::new(it))) {
-        return None;
-    }
     Some(Step {
         kind: StepKind::Query,
         argv: call.argv.clone(),
         env,
-        reads: Vec::new(),
+        reads,
         writes: Vec::new(),
         volatile: false,
         awaited: true,
+        missing: None,
     })
+}
+
+fn of_binutils(call: &Call) -> Option<Vec<Read>> {
+    Tool::of(Path::new(&call.tool))?;
+    (!call.args().is_empty() && call.args().iter().all(|arg| is_one_of(arg, BINUTILS))).then(Vec::new)
+}
+
+/// Whether the argument is in the list, with one dash or two.
+fn is_one_of(arg: &OsStr, list: &[&str]) -> bool {
+    let bytes = arg.as_bytes();
+    list.iter().any(|it| bytes == it.as_bytes() || it.starts_with("-print") && bytes.strip_prefix(b"-") == Some(it.as_bytes()))
+}
+
+/// What a driver reads to answer; `None` if anything else is wanted of it.
+fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
+    let family = name::compiler(&call.tool, world)?.family;
+    let known = if family == Family::Clang { CLANG } else { GCC };
+    let (mut asked, mut wanted, mut about) = (false, Vec::new(), Vec::new());
+    for arg in call.args() {
+        let found = GCC_FINDS.iter().find_map(|it| {
+            let bytes = arg.as_bytes();
+            bytes.strip_prefix(it.as_bytes()).or_else(|| bytes.strip_prefix(b"-")?.strip_prefix(it.as_bytes()))
+        });
+        match found.filter(|_| family == Family::Gcc) {
+            _ if is_one_of(arg, known) => asked = true,
+            // A name with a slash is any file of the machine.
+            Some(name) if !name.contains(&b'/') => wanted.push(OsStr::from_bytes(name)),
+            None if family == Family::Gcc && is_one_of(arg, &[GCC_FINDS_ITS_LIBRARY]) => wanted.push(OsStr::new("libgcc.a")),
+            None if is_neutral(arg, family) => about.push(arg.clone()),
+            _ => return None,
+        }
+    }
+    // An option that is no question, alone with others, makes something.
+    match (asked, wanted.is_empty(), about.is_empty() || family == Family::Gcc) {
+        (_, false, _) => candidates(call, about, &wanted, world),
+        (true, true, true) => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// Whether an option may stand beside a question: it names no file and no directory.
+fn is_neutral(arg: &OsStr, family: Family) -> bool {
+    let found = option::find(arg, None, family);
+    found.is_some_and(|found| match found.meaning {
+        Meaning::Harmless | Meaning::Record | Meaning::Listed => !found.operand.as_bytes().contains(&b'/'),
+        Meaning::Search => found.operand.is_empty(),
+        _ => false,
+    })
+}
+
+/// Every directory that GCC looks into, and every file there of one of these names. What it does not find it names as it was
+/// asked.
+pub(crate) fn candidates(call: &Call, about: Vec<OsString>, wanted: &[&OsStr], world: &dyn World) -> Option<Vec<Read>> {
+    let mut argv = vec![call.tool.clone().into_os_string()];
+    argv.extend(about);
+    argv.push("-print-search-dirs".into());
+    let answer = world.ask(&argv, &call.cwd, &environment::of_query(&call.env)).ok().filter(|answer| answer.success)?;
+    let lists = answer.stdout.split(|&byte| byte == b'\n').filter_map(|line| {
+        let (kind, list) = line.split_at(line.iter().position(|&byte| byte == b'=')?);
+        [&b"programs: "[..], b"libraries: "].contains(&kind).then(|| list.strip_prefix(b"="))?
+    });
+    let mut reads = Vec::new();
+    for directory in lists.flat_map(|list| list.split(|&byte| byte == b':')).filter(|it| !it.is_empty()) {
+        let directory = call.absolute(OsStr::from_bytes(directory));
+        let files = wanted.iter().map(|name| directory.join(name));
+        reads.extend(files.filter(|path| world.kind(path) == Some(FileKind::File)).map(Read::File));
+        // `-print-file-name=plugin` and its like name directories.
+        let directories = wanted.iter().map(|name| directory.join(name));
+        reads.extend(directories.filter(|path| world.kind(path) == Some(FileKind::Directory)).map(Read::Directory));
+        reads.push(Read::Directory(directory));
+    }
+    Some(reads)
 }
 
 #[cfg(test)]
@@ -72,13 +147,29 @@ mod tests {
 
     #[test]
     fn only_what_the_tool_alone_decides() {
-        for line in ["gcc --version", "gcc -v", "g++-12 -V", "clang --version", "ld -v", "ar --version", "nm --help"] {
+        for line in [
+            "gcc --version",
+            "gcc -v",
+            "g++-12 -V",
+            "clang --version",
+            "ld -v",
+            "ar --version",
+            "nm --help",
+            "gcc -print-search-dirs",
+            "gcc --print-search-dirs",
+            "gcc -m64 -O2 -Wall -print-multi-os-directory",
+        ] {
             assert!(is_sealed(line), "{line}");
         }
         for line in [
             "gcc",
             "gcc -v a.c",
-            "gcc -print-file-name=plugin",
+            "gcc -O2",
+            "gcc -print-file-name=/etc/passwd",
+            "gcc -Bdir -print-search-dirs",
+            "gcc --sysroot=/x -print-sysroot",
+            "clang -print-search-dirs",
+            "clang -print-file-name=libc.so",
             "clang -v",
             "ar",
             "nm a.o",

@@ -30,9 +30,19 @@ pub struct Answer {
     pub stderr: Vec<u8>,
 }
 
+/// How the standard input of a call in `cwd` is known to its [`World`]: `-` there, which as a path would be `./-`.
+pub fn stdin_path(cwd: &Path) -> PathBuf {
+    cwd.join("-")
+}
+
 /// What models may ask of the machine. Implementations cache, and give the finished content of a file whose
 /// placeholder stands in the tree.
 pub trait World: Send + Sync {
+    /// Whether the call's standard input is known; it is then the file at [`stdin_path`].
+    fn has_stdin(&self) -> bool {
+        false
+    }
+
     /// What `path` (absolute) is, symlinks followed; `None` when there is nothing.
     fn kind(&self, path: &Path) -> Option<FileKind>;
 

@@ -83,7 +83,7 @@ fn send(pid: i32, signal: i32) {
 #[track_caller]
 fn assert_nothing_half_done(project: &Project) {
     for (path, (_, _, content)) in project.manifest() {
-        assert!(!content.starts_with(b"gg-placeholder"), "{} is a placeholder", path.display());
+        assert!(gg_ir::Placeholder::parse(&content).is_none(), "{} is a placeholder", path.display());
         assert!(!path.to_string_lossy().contains(".gg."), "{} is left over", path.display());
     }
     for name in ["text", "inner"] {

@@ -5,6 +5,7 @@ mod project;
 #[cfg(feature = "lambda")]
 mod cloud;
 mod command_lines;
+mod compile_commands;
 mod concurrent;
 mod cross;
 #[cfg(feature = "lambda")]
@@ -26,5 +27,7 @@ mod real_project;
 mod report;
 mod same_tree;
 mod sandboxes;
+mod stdin;
 mod store;
 mod unmodelled;
+mod wanted;

@@ -79,6 +79,12 @@ impl Project {
         fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
+    /// Whether a file of the project is a placeholder.
+    #[track_caller]
+    pub fn is_placeholder(&self, name: impl AsRef<Path>) -> bool {
+        gg_ir::Placeholder::parse(&self.read(name)).is_some()
+    }
+
     /// A command to run in the project's directory, with its store, and no terminal.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

@@ -79,6 +79,7 @@ impl<'a> Draft<'a> {
             writes: self.writes,
             volatile: false,
             awaited: false,
+            missing: None,
         })
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn shown_reads(reads: &[Read], base: &Path) -> Vec<String> {
         .iter()
         .filter_map(|read| match read {
             Read::File(path) | Read::System { path, .. } => Some(path),
-            Read::Directory(_) => None,
+            Read::Directory(_) | Read::Stdin => None,
         })
         .map(|path| path.strip_prefix(base).unwrap_or(path).to_string_lossy().into_owned())
         .collect();

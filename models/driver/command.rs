@@ -11,6 +11,9 @@ use super::option::{self, Dependency, Found, Meaning, Pass, Stop};
 use super::pass;
 use crate::{Call, Reason, World, response};
 
+/// The input that is not a file but standard input.
+pub const STDIN: &str = "-";
+
 /// One option of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
@@ -76,19 +79,23 @@ impl Command {
             stop: Stop::Link,
             output: None,
         };
-        command.read_tokens()?;
+        command.read_tokens(world.has_stdin())?;
         command.refuse()?;
         Ok(command)
     }
 
-    fn read_tokens(&mut self) -> Result<(), Reason> {
+    fn read_tokens(&mut self, has_stdin: bool) -> Result<(), Reason> {
         let mut language: Option<Language> = None;
         let mut words = pass::Words::default();
         let mut index = 0;
         while index < self.args.len() {
             let arg = self.args[index].clone();
-            if arg == "-" {
-                return Err(Reason::Stdin);
+            if arg == STDIN {
+                // As what g++ takes it where nothing says so is not documented.
+                let language = language.or((!self.compiler.cxx).then_some(Language::C)).filter(|_| has_stdin);
+                self.inputs.push(Input { path: arg, language: language.ok_or(Reason::Stdin)?, index });
+                index += 1;
+                continue;
             }
             if !arg.as_bytes().starts_with(b"-") {
                 let language = language.unwrap_or_else(|| language::by_suffix(&arg, self.compiler.cxx));
@@ -180,6 +187,11 @@ impl Command {
     /// The inputs that are compiled or assembled.
     pub fn sources(&self) -> impl Iterator<Item = &Input> {
         self.inputs.iter().filter(|input| input.is_source())
+    }
+
+    /// Something is compiled that comes from standard input.
+    pub fn reads_stdin(&self) -> bool {
+        self.inputs.iter().any(|input| input.path == STDIN)
     }
 
     /// Only rules for make come out (`-M`, `-MM`).

@@ -55,6 +55,10 @@ pub fn included(
         let directories = group.search.quote.iter().chain(&group.search.bracket);
         out.reads.extend(directories.map(|it| Read::Directory(it.path.clone())));
     }
+    if unresolved && command.reads_stdin() {
+        // The compiler could be asked only once.
+        return Err(Reason::Stdin);
+    }
     if unresolved {
         let exact = exact(command, call, world)?;
         for group in groups.iter().filter(|group| group.syntax == Syntax::C) {

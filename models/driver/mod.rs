@@ -20,7 +20,7 @@ mod language;
 mod link;
 pub mod name;
 mod native;
-mod option;
+pub(crate) mod option;
 mod outputs;
 mod pass;
 mod profile;
@@ -37,8 +37,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::binutils::ld::Linker;
+use crate::queries;
 use crate::scan::Scanner;
-use crate::{Call, FileKind, Plan, Read, Reason, Step, StepKind, World, Write};
+use crate::{Call, Compilation, FileKind, Plan, Read, Reason, Step, StepKind, World, Write};
 use command::Command;
 use name::Family;
 use option::{Meaning, Stop};
@@ -74,6 +75,23 @@ impl Driver {
         includes::exact_reads(&command, call, &self.searches, world)
     }
 
+    /// What `call` compiles, and into which files; nothing when it compiles nothing or cannot be understood.
+    pub fn compilations(&self, call: &Call, world: &dyn World) -> Vec<Compilation> {
+        let Ok(command) = self.command(call, world) else { return Vec::new() };
+        if command.stop == Stop::Preprocess {
+            return Vec::new();
+        }
+        let writes = outputs::outputs(&command, call).unwrap_or_default();
+        let kind = |tag: &str| tag.split('.').next().unwrap_or(tag).to_owned();
+        // The first is what the call is made for; others of its kind belong to other sources.
+        let first = writes.first().map(|write| kind(&write.tag));
+        let mains: Vec<_> = writes.iter().filter(|write| Some(kind(&write.tag)) == first).collect();
+        let sources = command.sources().enumerate();
+        // With a link at the end, all go into one file.
+        let output = |at: usize| mains.get(at).or(mains.first()).map(|write| write.path.clone());
+        sources.map(|(at, source)| Compilation { source: source.path.clone().into(), output: output(at) }).collect()
+    }
+
     fn command(&self, call: &Call, world: &dyn World) -> Result<Command, Reason> {
         let compiler = name::compiler(&call.tool, world).ok_or(Reason::NoModel)?;
         Command::parse(call, compiler, world)
@@ -95,7 +113,7 @@ impl Driver {
             let tag = format!("as.{}", writes.len());
             writes.push(Write { tag, path: call.absolute(path), executable: false, optional: true });
         }
-        let mut volatile = false;
+        let (mut volatile, mut missing) = (false, None);
         if command.sources().next().is_some() {
             let included = includes::included(&command, call, &self.searches, scanner, world)?;
             volatile = included.volatile;
@@ -107,8 +125,13 @@ impl Driver {
         if links {
             let files = link::files(&command, call, linker, world)?;
             volatile |= files.volatile;
+            missing = files.missing;
             reads.extend(files.reads);
             merge(&mut writes, files.writes);
+        }
+        let verbose = command.has(Meaning::Verbose);
+        if verbose {
+            reads.extend(searched(&command, call, &self.searches, world)?);
         }
         let discarded = discarded(&mut writes);
         check_writable(&writes, world)?;
@@ -120,8 +143,13 @@ impl Driver {
             reads,
             writes,
             volatile,
-            awaited: outputs::prints(&command) || discarded,
+            awaited: outputs::prints(&command) || discarded || verbose,
+            missing,
         };
+        if command.reads_stdin() {
+            let stdin = crate::stdin_path(&call.cwd);
+            step.reads.retain(|read| !matches!(read, Read::File(path) if path.as_os_str() == stdin.as_os_str()));
+        }
         self.natives.seal(&command, call, &mut step.argv, &mut step.env, world)?;
         Ok(step)
     }
@@ -135,7 +163,10 @@ fn inputs(command: &Command, call: &Call, world: &dyn World) -> Result<Vec<Read>
     for input in used.clone() {
         let path = call.absolute(&input.path);
         match world.kind(&path) {
+            // For the linker to miss.
+            None if !input.is_source() => {}
             _ if path == Path::new(NULL) => {}
+            _ if input.path == command::STDIN => out.push(Read::Stdin),
             Some(FileKind::File) => out.push(Read::File(path)),
             Some(FileKind::Other) => return Err(Reason::Device(path.display().to_string())),
             Some(FileKind::Directory) | None => return Err(Reason::MissingInput(path)),
@@ -163,6 +194,23 @@ fn inputs(command: &Command, call: &Call, world: &dyn World) -> Result<Vec<Read>
         }
     }
     Ok(out)
+}
+
+/// Every directory that a driver names when it tells where it looks, since it names only what exists.
+fn searched(
+    command: &Command,
+    call: &Call,
+    searches: &search::Searches,
+    world: &dyn World,
+) -> Result<Vec<Read>, Reason> {
+    let about = command.arguments(|meaning| matches!(meaning, Meaning::Search | Meaning::ToolPrefix | Meaning::Specs));
+    let unknown = || Reason::Query("-v".to_owned());
+    let mut reads = queries::candidates(call, about, &[], world).ok_or_else(unknown)?;
+    for source in command.sources() {
+        let ignored = searches.builtin(command, call, source.language.search_name(), world)?.ignored.clone();
+        reads.extend(ignored.into_iter().map(Read::Directory));
+    }
+    Ok(reads)
 }
 
 /// What a driver starts or links, and would take from below a `-B` prefix first.

@@ -176,6 +176,8 @@ pub enum Meaning {
     Record,
     /// Emits LLVM IR in place of assembly and objects.
     Llvm,
+    /// `-v`: tells what it runs, and where it looks.
+    Verbose,
     /// A question to the tool about itself.
     Query,
     /// The call runs here; the text says what it depends on.

@@ -30,11 +30,20 @@ type Key = (PathBuf, &'static str, Vec<OsString>, Option<PathBuf>, Environment);
 /// The built-in directories, remembered.
 #[derive(Debug, Default)]
 pub struct Searches {
-    known: Mutex<HashMap<Key, Arc<Vec<PathBuf>>>>,
+    known: Mutex<HashMap<Key, Arc<BuiltIn>>>,
+}
+
+/// The directories that a compiler searches by itself; absolute.
+#[derive(Debug, Default)]
+pub struct BuiltIn {
+    /// In the order of the search.
+    pub directories: Vec<PathBuf>,
+    /// Those that are there and are left out, since others are the same.
+    pub ignored: Vec<PathBuf>,
 }
 
 impl Searches {
-    /// The built-in directories of `call`'s compiler for `language` (as in `-x`), absolute, in order.
+    /// The built-in directories of `call`'s compiler for `language` (as in `-x`).
     ///
     /// # Errors
     /// [`Reason::Includes`] when the compiler does not say.
@@ -44,7 +53,7 @@ impl Searches {
         call: &Call,
         language: &'static str,
         world: &dyn World,
-    ) -> Result<Arc<Vec<PathBuf>>, Reason> {
+    ) -> Result<Arc<BuiltIn>, Reason> {
         let args = command.arguments(|it| matches!(it, Meaning::Search | Meaning::ToolPrefix | Meaning::Specs));
         let mut env = environment::of_query(&call.env);
         for (variable, ..) in VARIABLES {
@@ -64,7 +73,9 @@ impl Searches {
         let found = directories(&answer.stderr)
             .filter(|_| answer.success)
             .ok_or_else(|| Reason::Includes(format!("{} -E -v names no directories", call.tool.display())))?;
-        let found: Arc<Vec<_>> = Arc::new(found.into_iter().map(|directory| call.absolute(directory)).collect());
+        let absolute = |all: Vec<PathBuf>| all.into_iter().map(|directory| call.absolute(directory)).collect();
+        let ignored = absolute(ignored(&answer.stderr));
+        let found = Arc::new(BuiltIn { directories: absolute(found), ignored });
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
         Ok(found)
     }
@@ -108,7 +119,7 @@ impl Searches {
             }
         }
         let builtin = self.builtin(command, call, language, world)?;
-        Ok(chains.merge(&builtin, world))
+        Ok(chains.merge(&builtin.directories, world))
     }
 }
 
@@ -155,6 +166,13 @@ impl Chains {
         let quote = self.quote.into_iter().map(|path| SearchDir { path, system: false }).collect();
         Search { quote, bracket }
     }
+}
+
+/// The directories that are said to be ignored in the answer to `-E -v` since they are the same as others.
+fn ignored(text: &[u8]) -> Vec<PathBuf> {
+    let lines = text.split(|&byte| byte == b'\n');
+    let names = lines.filter_map(|line| line.strip_prefix(b"ignoring duplicate directory \"")?.strip_suffix(b"\""));
+    names.map(|name| OsStr::from_bytes(name).into()).collect()
 }
 
 /// The directories in the answer to `-E -v`: those after `#include <...> search starts here:`.

@@ -57,7 +57,7 @@ fn others(scan: &Scan) -> Vec<String> {
         .filter_map(|read| match read {
             Read::File(path) => Some(path.display().to_string()),
             Read::System { path, root } => Some(format!("{}!{}", path.display(), root.display())),
-            Read::Directory(_) => None,
+            Read::Directory(_) | Read::Stdin => None,
         })
         .filter(|path| path != "/p/a.c")
         .collect();

@@ -121,7 +121,7 @@ fn check(models: &Models, scratch: &Scratch, line: &str) {
             Read::File(path) => drop(root.place(path)),
             Read::System { root: above, .. } => root.tree(above),
             Read::Directory(path) if Disk.kind(path).is_some() => drop(root.place(path)),
-            Read::Directory(_) => {}
+            Read::Directory(_) | Read::Stdin => {}
         }
     }
     root.run(&step, &call.cwd);

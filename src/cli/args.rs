@@ -40,7 +40,15 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a build command; its compiles, links, ... become thunks and are forced meanwhile
-    Build(BuildArgs),
+    Build {
+        /// Compute only this file and what it needs, or `programs`: what is marked executable; the rest stays as placeholders,
+        /// which a program that opens one, the next build, or `gg force` computes; may be given several times
+        #[arg(short, long, value_name = "FILE")]
+        want: Vec<PathBuf>,
+        /// The build
+        #[command(flatten)]
+        args: BuildArgs,
+    },
     /// Run a build command, and leave placeholders where its outputs will be
     Infer(BuildArgs),
     /// Compute what placeholders stand for, and put it in their place
@@ -71,6 +79,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the path of a toolchain file for CMake, which includes the one that GG_CHAINLOAD_TOOLCHAIN_FILE names
+    ToolchainFile,
     /// Say whether gg can work here, and with the engines that are set up; exit status 1 if something keeps it from that
     Doctor {
         /// The engines to look at: local, lambda; may be given several times [those that builds use]
@@ -157,6 +167,10 @@ pub struct BuildArgs {
     /// Fail where the engines cannot run a step, instead of running it on this machine
     #[arg(long)]
     pub no_fallback: bool,
+    /// Write the commands that compile to this file (as `compile_commands.json` is, for language servers), beside those of
+    /// earlier builds that it holds
+    #[arg(long, value_name = "FILE")]
+    pub compile_commands: Option<PathBuf>,
     /// The command and its arguments
     #[arg(required = true, last = true)]
     pub command: Vec<OsString>,

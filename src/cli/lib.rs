@@ -9,13 +9,14 @@
 //! - `session`: what becomes of each tool call
 //! - `engine`: the coordinator and the worker processes; `history`: how long steps took
 //! - `signals`: ending in order
-//! - `console`, `report`, `size`: what a person sees
+//! - `console`, `report`, `size`: what a person sees; `compile_commands`: what language servers see
 //! - `deploy`: what a cloud's engine needs, put into an account
 //! - `doctor`: whether gg can work here
-//! - `pending`: where `gg infer` left placeholders
+//! - `wanted`: which outputs are computed; `pending`: where placeholders were left
 
 pub mod args;
 pub mod command;
+mod compile_commands;
 mod config;
 mod console;
 #[cfg(feature = "lambda")]
@@ -36,6 +37,7 @@ mod settings;
 pub mod signals;
 mod size;
 mod stand_ins;
+mod wanted;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Where `gg infer` left placeholders, so that `gg force` without arguments finds them.
+//! Where a build left placeholders (`gg infer`, `--want`), so that `gg force` without arguments finds them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -24,6 +24,7 @@ fn file(directory: &Path, root: &Path) -> PathBuf {
 pub fn save(directory: &Path, root: &Path, paths: &[PathBuf]) -> Result<()> {
     let mut all = load(directory, root);
     all.extend(paths.iter().cloned());
+    all.retain(|path| Placeholders::at(path).is_some());
     all.sort();
     all.dedup();
     store(directory, root, &all)

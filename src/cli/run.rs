@@ -15,6 +15,7 @@ use gg_force::Coordinator;
 use gg_store::Store;
 use gg_watch::{Guard, Kept};
 
+use crate::compile_commands::CompileCommands;
 use crate::console::Console;
 use crate::engine::{Forces, OWN_PROGRAM};
 use crate::report::Report;
@@ -22,7 +23,8 @@ use crate::session::{
     Deliveries, Heir, Journal, Options, Parts, Placeholders, Repair, Rescue, Session, SessionGuard, recover,
 };
 use crate::settings::Settings;
-use crate::{signals, stand_ins};
+use crate::wanted::Wanted;
+use crate::{pending, signals, stand_ins};
 
 /// The exit status when a step failed though the build command itself did not notice; make's own for any failure.
 pub const STEP_FAILED: i32 = 2;
@@ -43,8 +45,10 @@ const KILLING: Duration = Duration::from_secs(10);
 pub struct Build {
     /// The command and its arguments.
     pub command: Vec<OsString>,
-    /// Steps are run; without, placeholders stay (`gg infer`).
-    pub force: bool,
+    /// Which outputs are computed, and which stay placeholders.
+    pub wanted: Wanted,
+    /// Where the commands that compile are written down, if anywhere.
+    pub compile_commands: Option<PathBuf>,
     /// A failed step does not keep others from being started.
     pub keep_going: bool,
     /// The build command was told to take no notice of failures (`make -i`): its exit status is the word.
@@ -61,15 +65,15 @@ fn settle_earlier(
     deliveries: &Deliveries,
     console: &Console,
 ) -> Result<()> {
-    let left = crate::pending::load(&settings.directory, root);
+    let left = pending::load(&settings.directory, root);
     if left.is_empty() {
         return Ok(());
     }
-    crate::pending::settle(&left, placeholders, &forces.coordinator, deliveries, console);
+    pending::settle(&left, placeholders, &forces.coordinator, deliveries, console);
     for path in left.iter().filter(|path| Placeholders::at(path).is_some()) {
         std::fs::remove_file(path).with_context(|| format!("cannot remove the placeholder {}", path.display()))?;
     }
-    crate::pending::store(&settings.directory, root, &[])
+    pending::store(&settings.directory, root, &[])
 }
 
 /// Runs a build; returns its exit status.
@@ -121,9 +125,14 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         signals::die_of(interruption.signal());
     }
 
-    if build.force {
+    if build.wanted.leaves_some() {
+        // It goes on from there: whoever opens one of these gets the real file.
+        pending::load(&settings.directory, &root).iter().for_each(|path| drop(placeholders.adopt(path)));
+    } else {
         settle_earlier(settings, &root, &placeholders, &forces, &deliveries, &console)?;
     }
+    let compile_commands =
+        build.compile_commands.as_deref().map(|path| CompileCommands::open(path).map(Arc::new)).transpose()?;
     let eager_reason = match (settings.lazy, gg_watch::supported()) {
         (false, _) => Some("GG_LAZY=0 asks for it".to_owned()),
         _ if !forces.isolated => Some("steps are not isolated, so they work on the files of the tree".to_owned()),
@@ -137,12 +146,13 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         deliveries: Arc::clone(&deliveries),
         coordinator: Arc::clone(&forces.coordinator),
         console: Arc::clone(&console),
+        compile_commands: compile_commands.clone(),
     };
     let lazy = eager_reason.is_none();
     let options = Options {
         lazy,
         detours: lazy && gg_watch::redirects().is_ok(),
-        force: build.force,
+        wanted: build.wanted.clone(),
         isolated: forces.isolated,
         keep_going: build.keep_going,
     };
@@ -174,8 +184,9 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     interruption.make_ended.store(true, Ordering::SeqCst);
     // While make runs, its own lines say how far it is.
     let ticker = tick(&console, &forces);
-    if build.force && interruption.signal() == 0 {
+    if interruption.signal() == 0 {
         forces.coordinator.wait_all();
+        session.finish();
     }
     if interruption.signal() != 0 {
         interruption.finish();
@@ -187,11 +198,14 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     }
     console.end();
     let left = placeholders.remaining();
-    if build.force {
+    if build.wanted.leaves_some() {
+        pending::save(&settings.directory, &root, &left)?;
+    } else {
         // Steps that never ran: after an interruption, or with one that failed.
         left.iter().for_each(|path| drop(std::fs::remove_file(path)));
-    } else {
-        crate::pending::save(&settings.directory, &root, &left)?;
+    }
+    if let Some(Err(error)) = compile_commands.map(|commands| commands.write()) {
+        console.notice(&format!("{error:#}"));
     }
 
     let (failures, not_run) = deliveries.failures();

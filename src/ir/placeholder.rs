@@ -4,7 +4,8 @@ use crate::{Name, Reference, Tag};
 
 /// The output that a file in the tree stands for.
 ///
-/// The file's text is one line that no tool takes for its own format, and one for the person who opens it.
+/// The file's text is for whoever meets it outside of gg, after `gg infer`: linkers take it for a script, and say that they
+/// cannot find a file whose name is the sentence that a person needs; to shells and to make it is an error in the first line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placeholder {
     /// The thunk.
@@ -13,8 +14,8 @@ pub struct Placeholder {
     pub tag: Tag,
 }
 
-const MAGIC: &str = "gg-placeholder 1 ";
-const NOTE: &str = "This file has not been computed yet. `gg force FILE` computes it.\n";
+const MAGIC: &str = "INPUT(\"what gg has not computed yet, as gg force does\") /* gg-placeholder 2 ";
+const NOTE: &str = " */\n";
 
 impl Placeholder {
     /// No placeholder is longer than this, in bytes; a longer file need not be read.
@@ -22,7 +23,7 @@ impl Placeholder {
 
     /// The file's content.
     pub fn encode(&self) -> Vec<u8> {
-        format!("{MAGIC}{}#{}\n{NOTE}", self.thunk, self.tag).into_bytes()
+        format!("{MAGIC}{}#{}{NOTE}", self.thunk, self.tag).into_bytes()
     }
 
     /// The placeholder that a file's content is, if it is one.
@@ -31,7 +32,7 @@ impl Placeholder {
             return None;
         }
         let text = std::str::from_utf8(content).ok()?;
-        let reference = text.strip_prefix(MAGIC)?.strip_suffix(NOTE)?.strip_suffix('\n')?;
+        let reference = text.strip_prefix(MAGIC)?.strip_suffix(NOTE)?;
         match reference.parse().ok()? {
             Reference::Output(thunk, tag) => Some(Self { thunk, tag }),
             Reference::Value(_) => None,

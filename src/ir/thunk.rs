@@ -12,7 +12,7 @@ pub struct Thunk {
     /// What to run.
     pub function: Function,
     /// Everything that is visible to it, by path. A path may lie inside the tree of a shorter path: the two are merged,
-    /// and the longer path wins.
+    /// and the longer path wins. A file at [`Thunk::STDIN`] is its standard input, which is empty without one.
     pub inputs: BTreeMap<AbsPath, Input>,
     /// What it writes.
     pub outputs: BTreeMap<Tag, Output>,
@@ -67,6 +67,9 @@ pub struct Output {
 const MAGIC: &[u8; 3] = b"ggT";
 
 impl Thunk {
+    /// Where an input is not seen as a file, but read as standard input.
+    pub const STDIN: &str = "/dev/stdin";
+
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new(MAGIC);

@@ -20,7 +20,7 @@
 //!
 //! Its inputs at their paths, and where directories have to be for them; `/tmp`, and `TMPDIR` and the working directory
 //! where no input makes them; `/dev` with `null`, `zero`, `full`, `random`, `urandom` and links to its open files; its own
-//! `/proc`. No network, not even a loopback that is up. Standard input is `/dev/null`. It is the user who called gg, without
+//! `/proc`. No network, not even a loopback that is up. Standard input is `/dev/null`, or the thunk's. It is the user who called gg, without
 //! capabilities (root keeps those over its own files). What was mounted is read-only; small inputs, and those that are
 //! outputs too, are files of the sandbox's own. When the program ends, everything that it left running is killed.
 //!

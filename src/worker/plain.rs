@@ -13,7 +13,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use gg_ir::{AbsPath, Input, Name};
+use gg_ir::{AbsPath, Input, Name, Thunk};
 use gg_store::Store;
 
 use crate::error::{Result, at};
@@ -25,7 +25,8 @@ pub type Materialise = dyn Fn(&AbsPath, &Name, u32) -> io::Result<()> + Send + S
 
 /// Checks that every input is in place, and takes away outputs of an earlier run, which must not pass for this one's.
 pub(crate) fn prepare(job: &Job<'_>, store: &Store, materialise: Option<&Materialise>) -> Result<()> {
-    for (path, input) in &job.description.inputs {
+    let seen = |path: &AbsPath| path.as_bytes() != Thunk::STDIN.as_bytes();
+    for (path, input) in job.description.inputs.iter().filter(|(path, _)| seen(path)) {
         let fits = match input {
             Input::File { object, mode } => {
                 let value = value_of(job, object)?;

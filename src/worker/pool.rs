@@ -13,7 +13,7 @@ use gg_store::Store;
 use crate::error::{Result, at};
 use crate::inside::Setup;
 use crate::plain::{self, Materialise};
-use crate::plan::{Planner, bare_request};
+use crate::plan::{Planner, bare_request, stdin_of};
 use crate::process::{Answer, Process};
 use crate::reply::{Ended, Which};
 use crate::{Cancel, Failure, Job, Outcome, WorkerError};
@@ -157,10 +157,11 @@ impl Pool {
     /// Whatever is not the program's own doing; see [`WorkerError`].
     pub fn run(&self, job: &Job<'_>, cancel: &Cancel) -> Result<Outcome> {
         let memory_limit = self.config.memory_limit.unwrap_or(0);
-        let request = match self.kind {
+        let mut request = match self.kind {
             SandboxKind::Namespace | SandboxKind::Relocated => self.planner.request(job, memory_limit)?,
             SandboxKind::Plain => bare_request(job, memory_limit),
         };
+        request.stdin = stdin_of(job, &self.config.store)?;
         let request = request.encode();
         let mut place = self.take(cancel)?;
         if self.kind == SandboxKind::Plain {

@@ -58,6 +58,8 @@ pub(crate) struct Request<'a> {
     pub umask: u32,
     /// Nanoseconds from the start of the program.
     pub timeout_ns: u64,
+    /// The host's file that is standard input; empty: none.
+    pub stdin: OsString,
     pub terminal: bool,
     /// Bytes of data that each process may have; 0 for no limit.
     pub memory_limit: u64,
@@ -77,6 +79,7 @@ impl<'a> Request<'a> {
         w.text(&self.cwd);
         w.small(self.umask);
         w.number(self.timeout_ns);
+        w.text(&self.stdin);
         w.byte(self.terminal.into());
         w.number(self.memory_limit);
         w.list(self.outputs.iter(), Writer::text);
@@ -94,6 +97,7 @@ impl<'a> Request<'a> {
             cwd: r.text()?,
             umask: r.small()?,
             timeout_ns: r.number()?,
+            stdin: r.text()?,
             terminal: r.byte()? != 0,
             memory_limit: r.number()?,
             outputs: r.list(Reader::text)?,
@@ -161,6 +165,7 @@ mod tests {
             cwd: "/".into(),
             umask: 0o22,
             timeout_ns: 7,
+            stdin: "/i".into(),
             terminal: true,
             memory_limit: 9,
             outputs: vec!["/o".into()],

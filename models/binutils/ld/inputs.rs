@@ -41,6 +41,8 @@ pub(super) struct Search<'a> {
     pub reads: Vec<Read>,
     /// What `OUTPUT(...)` of a script says.
     pub output: Option<OsString>,
+    /// The first input that is nowhere.
+    pub missing: Option<PathBuf>,
     directories: Vec<PathBuf>,
     defaults: Vec<PathBuf>,
     machine: Option<(u8, u16)>,
@@ -74,6 +76,7 @@ impl<'a> Search<'a> {
             lenient,
             reads: Vec::new(),
             output: None,
+            missing: None,
             directories: Vec::new(),
             defaults: Vec::new(),
             machine,
@@ -96,7 +99,11 @@ impl<'a> Search<'a> {
                 Input::File { name, dynamic, .. } => self.positional(name, *dynamic)?,
                 Input::Library { name, dynamic } => {
                     if !self.library(name, *dynamic) {
-                        return Err(Reason::MissingInput([OsStr::new("-l"), name].join(OsStr::new("")).into()));
+                        let shown = PathBuf::from([OsStr::new("-l"), name].join(OsStr::new("")));
+                        if self.is_related(name) {
+                            return Err(Reason::MissingInput(shown));
+                        }
+                        self.missing.get_or_insert(shown);
                     }
                 }
                 Input::Script(name) => self.command_script(name)?,
@@ -145,8 +152,28 @@ impl<'a> Search<'a> {
         found
     }
 
-    fn missing(&self, path: PathBuf) -> Result<(), Reason> {
-        if self.lenient && draft::is_temporary(&path, self.env) { Ok(()) } else { Err(Reason::MissingInput(path)) }
+    fn missing(&mut self, path: PathBuf) -> Result<(), Reason> {
+        match self.world.kind(&path) {
+            _ if self.lenient && draft::is_temporary(&path, self.env) => {}
+            None => drop(self.missing.get_or_insert(path)),
+            Some(_) => return Err(Reason::MissingInput(path)),
+        }
+        Ok(())
+    }
+
+    /// Whether there is anything that has to do with a library, where one could be: a linker may find that after all, or
+    /// speak of it.
+    fn is_related(&self, name: &OsStr) -> bool {
+        let name = name.as_bytes();
+        let name = name.strip_prefix(b":").unwrap_or(name);
+        self.directories.iter().chain(&self.defaults).any(|place| {
+            let names = self.world.list(place).unwrap_or_default();
+            names.iter().any(|other| {
+                let other = other.as_bytes();
+                let other = other.strip_prefix(b"lib").unwrap_or(other);
+                other.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+            })
+        })
     }
 
     fn plain(&mut self, name: &OsStr) -> Result<(), Reason> {

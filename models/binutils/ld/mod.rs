@@ -17,7 +17,7 @@ mod shared;
 mod tests;
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::command::Command;
 use self::inputs::Search;
@@ -54,12 +54,15 @@ pub struct LinkFiles {
     pub writes: Vec<Write>,
     /// The output carries the time of the link (PE).
     pub volatile: bool,
+    /// An input that is nowhere to be found (a library as `-lname`): the linker will say so, and nothing else can come of it.
+    pub missing: Option<PathBuf>,
 }
 
 /// The plan for a call of a linker.
 pub fn plan(linker: &Linker, call: &Call, world: &dyn World) -> Plan {
     let link = link(linker, Some(&call.tool), &call.argv, &call.cwd, &call.env, world);
     match link {
+        Ok(LinkFiles { missing: Some(path), .. }) => Plan::Here(Reason::MissingInput(path)),
         Ok(files) => Plan::Thunk(Step {
             kind: StepKind::Link,
             argv: call.argv.clone(),
@@ -68,6 +71,7 @@ pub fn plan(linker: &Linker, call: &Call, world: &dyn World) -> Plan {
             writes: files.writes,
             volatile: files.volatile,
             awaited: false,
+            missing: None,
         }),
         Err(reason) => Plan::Here(reason),
     }
@@ -78,8 +82,8 @@ pub fn plan(linker: &Linker, call: &Call, world: &dyn World) -> Plan {
 /// and lie directly in the directory for temporary files are the driver's own objects and are left out.
 ///
 /// # Errors
-/// The reason why the link must run here: an option that no row describes, an input that is missing (a library as
-/// `-l/name`), an output that is a device.
+/// The reason why the link must run here: an option that no row describes, an input that is not found where others of its
+/// name are, an output that is a device.
 pub fn files(
     linker: &Linker,
     argv: &[OsString],
@@ -123,6 +127,7 @@ fn link(
     let output = command.output.clone().or(search.output.take()).unwrap_or_else(|| "a.out".into());
     let mut files = LinkFiles { reads: response_files, ..LinkFiles::default() };
     files.reads.append(&mut search.reads);
+    files.missing = search.missing.take();
     files.writes = writes(&command, &output, cwd, env, world)?;
     files.reads.extend(draft::output_directories(&files.writes));
     files.volatile = writes_time(&command, program);

@@ -62,8 +62,11 @@ pub(super) const ROWS: &[Row] = &[
     ("-ccc-", Joined, Query, Clang),
     // Questions.
     ("-###", Alone, Query, Both),
-    ("-v", Alone, Query, Both),
-    ("--verbose", Alone, Query, Both),
+    ("-v", Alone, Verbose, Gcc),
+    ("--verbose", Alone, Verbose, Gcc),
+    // Clang names the versions of GCC that are installed.
+    ("-v", Alone, Query, Clang),
+    ("--verbose", Alone, Query, Clang),
     ("--version", Alone, Query, Both),
     ("-version", Alone, Query, Gcc),
     ("--help", Alone, Query, Both),

@@ -64,7 +64,7 @@ fn cover_the_preprocessor() {
             .into_iter()
             .filter_map(|read| match read {
                 Read::File(path) | Read::System { path, .. } => Disk.resolve(&path).ok(),
-                Read::Directory(_) => None,
+                Read::Directory(_) | Read::Stdin => None,
             })
             .collect();
         let mut argv: Vec<_> = call.argv.iter().filter(|arg| *arg != "-c" && *arg != "-E").cloned().collect();

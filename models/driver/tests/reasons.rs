@@ -12,7 +12,7 @@ fn reason(line: &str) -> Option<Reason> {
         .with("t.c", "char t[] = __TIMESTAMP__;\n");
     let words: Vec<&str> = line.split(' ').collect();
     match plan(&scratch.call(&words)) {
-        Plan::Thunk(_) => None,
+        Plan::Thunk(step) => step.missing.map(Reason::MissingInput),
         Plan::Here(reason) => Some(reason),
     }
 }
@@ -30,9 +30,9 @@ fn every_reason() {
         ("clang -c m.c -mllvm -x=/y", unknown("-mllvm -x=/y")),
         ("gcc -c m.c -o", unknown("-o")),
         ("gcc --version", query("--version")),
-        ("gcc -v -c m.c", query("-v")),
+        ("clang -v -c m.c", query("-v")),
         ("gcc -dumpmachine", query("-dumpmachine")),
-        ("gcc -print-prog-name=ld", query("-print-prog-name=ld")),
+        ("gcc -print-prog-name=ld m.c", query("-print-prog-name=ld")),
         ("clang -### -c m.c", query("-###")),
         ("gcc --help=optimizers", query("--help=optimizers")),
         ("gcc -fsyntax-only m.c", query("-fsyntax-only")),

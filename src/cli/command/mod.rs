@@ -6,6 +6,7 @@ mod force;
 mod gc;
 mod graph;
 mod report;
+mod toolchain_file;
 
 use std::ffi::OsString;
 
@@ -18,6 +19,7 @@ use crate::engines;
 use crate::run::{Build, run as build};
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::wanted::Wanted;
 
 /// Runs a subcommand; returns the exit status.
 ///
@@ -37,13 +39,13 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
         #[cfg(feature = "lambda")]
         Command::Deploy(_) => Ok(0),
         Command::Doctor { .. } => Ok(0),
-        Command::Build(args) => {
+        Command::Build { want, args } => {
             settings.choose(args.engines.clone(), args.fallback());
-            build(&of(args, true), &settings, stop)
+            build(&of(args, Wanted::parse(&want)?), &settings, stop)
         }
         Command::Infer(args) => {
             settings.choose(args.engines.clone(), args.fallback());
-            build(&of(args, false), &settings, stop)
+            build(&of(args, Wanted::Nothing), &settings, stop)
         }
         Command::Force { files, engines } => {
             settings.choose(engines, None);
@@ -52,15 +54,16 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
         Command::Describe { what, json } => describe::run(&what, json, &settings),
         Command::Graph { dot } => graph::run(dot, &settings),
         Command::Report { json } => report::run(json, &settings),
+        Command::ToolchainFile => toolchain_file::run(&settings),
         Command::Gc { max_size, dry_run } => gc::run(max_size, dry_run, &settings),
         Command::Clean { force } => clean::run(force, &settings),
     }
 }
 
-fn of(args: BuildArgs, force: bool) -> Build {
+fn of(args: BuildArgs, wanted: Wanted) -> Build {
     let keep_going = args.keep_going || keeps_going(args.command.iter().skip(1));
     let ignore_errors = ignores_errors(args.command.iter().skip(1));
-    Build { command: args.command, force, keep_going, ignore_errors }
+    Build { command: args.command, wanted, compile_commands: args.compile_commands, keep_going, ignore_errors }
 }
 
 /// `gg-make`: make with these arguments.
@@ -81,7 +84,8 @@ pub fn make(args: Vec<OsString>, stop: Signals) -> Result<i32> {
     let keep_going = keeps_going(args.iter().chain(&from_env));
     let ignore_errors = ignores_errors(args.iter().chain(&from_env));
     let command = [OsString::from("make")].into_iter().chain(args).collect();
-    build(&Build { command, force: true, keep_going, ignore_errors }, &settings, stop)
+    let what = Build { command, wanted: Wanted::All, compile_commands: None, keep_going, ignore_errors };
+    build(&what, &settings, stop)
 }
 
 /// Whether a build tool's own arguments say that a failure does not stop it: `-k`, `-i` and their long names, for make

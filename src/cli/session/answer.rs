@@ -16,9 +16,10 @@ use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
 use super::deliver::{CommandLine, Delivery};
-use super::probe::{is_our_own_output, mixed};
+use super::probe::{is_our_own_output, is_probes, mixed};
 use super::rescue::Planned;
 use super::seal::{SealError, SealedStep};
+use super::stdin::{self, WithStdin};
 use super::wire::{self, Answer, Message};
 use crate::console::write_plainly;
 use crate::report::{HereEntry, StepEntry};
@@ -60,21 +61,43 @@ impl Session {
         env.insert("PATH".into(), path);
         env.remove(OsStr::new(WRAPPED));
         let call = Call { tool, argv: message.argv.clone(), cwd: message.cwd.clone(), env };
-        match self.models.plan(&call, &self.machine) {
+        if let Some(commands) = &self.compile_commands {
+            let mut compilations = self.models.compilations(&call, &self.machine);
+            compilations.retain(|it| !is_probes(&call.absolute(&it.source)) && it.output.as_deref().is_none_or(|path| !is_probes(path)));
+            commands.add(&call, &compilations);
+        }
+        let mut plan = self.models.plan(&call, &self.machine);
+        if let (Plan::Here(Reason::Stdin), Some(fd)) = (&plan, &message.fds[0])
+            && let Some(content) = stdin::peek(fd)
+        {
+            plan = self.models.plan(&call, &WithStdin::new(&self.machine, &call.cwd, Arc::clone(&content)));
+            // Once for each call.
+            let _ = message.stdin.set(content);
+        }
+        match plan {
             Plan::Here(reason) => self.here(socket, message, &call, &reason),
-            Plan::Thunk(step) => match self.sealed(&call, &step, message.umask) {
+            Plan::Thunk(step) => match self.sealed(&call, &step, message) {
                 Ok(sealed) => self.thunk(socket, message, &call, &step, sealed),
                 Err(reason) => self.here(socket, message, &call, &reason),
             },
         }
     }
 
-    fn sealed(&self, call: &Call, step: &Step, umask: u32) -> Result<SealedStep, Reason> {
+    fn sealed(&self, call: &Call, step: &Step, message: &Message) -> Result<SealedStep, Reason> {
         let toolchain = self.models.toolchain(&call.tool, &self.machine, &call.env)?;
-        self.sealer.seal(call, step, &toolchain, umask).map_err(|error| match error {
+        self.sealer.seal(call, step, &toolchain, message.umask, message.stdin.get().map(|content| &**content)).map_err(|error| match error {
             SealError::Path { path, what: "does not exist" } => Reason::MissingInput(path),
             other => Reason::Unsealable(other.to_string()),
         })
+    }
+
+    /// The call is done, with this status.
+    fn exit(&self, socket: &UnixStream, message: &Message, status: i32) -> io::Result<()> {
+        // The tool would have read it; whoever reads from there next gets what follows.
+        if let (Some(fd), Some(content)) = (&message.fds[0], message.stdin.get()) {
+            stdin::take(fd, content);
+        }
+        wire::answer(socket, &Answer::Exit(status))
     }
 
     /// The real tool runs here and now.
@@ -113,11 +136,14 @@ impl Session {
         sealed: SealedStep,
     ) -> io::Result<()> {
         let SealedStep { thunk, outputs } = sealed;
+        let at_once = self.at_once(message, step, &outputs);
+        if let (Some(path), None) = (&step.missing, at_once) {
+            return self.here(socket, message, call, &Reason::MissingInput(path.clone()));
+        }
         let name = match self.store.put_thunk(&thunk) {
             Ok(name) => name,
             Err(error) => return self.here(socket, message, call, &Reason::Unsealable(error.to_string())),
         };
-        let at_once = self.at_once(message, step, &outputs);
         let command = Arc::new(CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() });
         let label = outputs.values().next().map_or_else(|| command.shown(), |path| path.display().to_string());
         self.deliveries.enter(
@@ -137,7 +163,7 @@ impl Session {
         );
         if self.deliveries.failed() && !self.options.keep_going && at_once.is_none() {
             write_to(message.fds[2].as_ref(), b"gg: not started, since an earlier step has failed\n");
-            return wire::answer(socket, &Answer::Exit(1));
+            return self.exit(socket, message, 1);
         }
         let planned = || Planned { call: call.clone(), step: step.clone(), umask: message.umask };
         self.deliveries.planned().keep(name, planned, step.kind);
@@ -152,6 +178,7 @@ impl Session {
         };
         if at_once.is_some() {
             if let Some(failed) = self.known_failure(&name, &thunk) {
+                self.deliveries.enter_known(&name);
                 return self.failed_before(socket, message, call, step, &outputs, &failed);
             }
             self.coordinator.add(request);
@@ -166,11 +193,13 @@ impl Session {
             }
         };
         let restore = changed_in_place(&thunk);
-        if self.options.force {
+        let is_wanted =
+            outputs.iter().any(|(tag, path)| self.options.wanted.includes(path, is_executable(step, tag)));
+        if is_wanted {
             self.coordinator.add(request);
         }
-        self.deliveries.expect(name, Delivery { outputs, unplaced, restore, command });
-        wire::answer(socket, &Answer::Exit(0))
+        self.deliveries.expect(name, Delivery { outputs, unplaced, restore, command, stays: !is_wanted });
+        self.exit(socket, message, 0)
     }
 
     /// Answers with what the step really did.
@@ -220,7 +249,7 @@ impl Session {
                 }
             },
         };
-        wire::answer(socket, &Answer::Exit(status))
+        self.exit(socket, message, status)
     }
 
     /// Answers with how the step failed.
@@ -239,7 +268,7 @@ impl Session {
         remove_made(step, outputs);
         write_to(message.fds[1].as_ref(), &failed.stdout);
         write_to(message.fds[2].as_ref(), &failed.stderr);
-        wire::answer(socket, &Answer::Exit(failed.status.cast_signed()))
+        self.exit(socket, message, failed.status.cast_signed())
     }
 
     /// Puts the placeholders of a step into the tree; returns the outputs that get none.
@@ -257,12 +286,15 @@ impl Session {
                 unplaced.insert(tag.clone(), path.clone());
                 continue;
             }
-            let executable = step.writes.iter().any(|write| write.tag == tag.as_str() && write.executable);
-            let mode = if executable { 0o777 } else { 0o666 } & !umask;
+            let mode = if is_executable(step, tag) { 0o777 } else { 0o666 } & !umask;
             self.placeholders.place(path, Placeholder { thunk: *name, tag: tag.clone() }, mode)?;
         }
         Ok(unplaced)
     }
+}
+
+fn is_executable(step: &Step, tag: &Tag) -> bool {
+    step.writes.iter().any(|write| write.tag == tag.as_str() && write.executable)
 }
 
 /// As the tools do: what could not be made is not left as it was, but for what is changed in place.

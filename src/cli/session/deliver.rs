@@ -28,6 +28,8 @@ pub struct Delivery {
     pub restore: BTreeMap<PathBuf, (Reference, u32)>,
     /// The command, for the person who is shown its failure.
     pub command: Arc<CommandLine>,
+    /// Placeholders stay until somebody opens them, also when their content is known.
+    pub stays: bool,
 }
 
 /// A command as it was given.
@@ -168,6 +170,13 @@ impl Deliveries {
         locked(&self.steps).entry(thunk).or_insert(entry);
     }
 
+    /// Enters that how a step fails is known.
+    pub fn enter_known(&self, thunk: &Name) {
+        if let Some(step) = locked(&self.steps).get_mut(thunk).filter(|step| step.served == "pending") {
+            step.served = "cached".into();
+        }
+    }
+
     /// Enters a call that runs here into the report.
     pub fn enter_here(&self, entry: HereEntry) {
         locked(&self.here).push(entry);
@@ -287,7 +296,7 @@ impl Deliveries {
                 let placed = self
                     .place_some(reduction, &delivery.unplaced)
                     .and_then(|()| self.place_undeclared(reduction))
-                    .and_then(|()| self.fulfil(thunk, reduction));
+                    .and_then(|()| if delivery.stays { Ok(()) } else { self.fulfil(thunk, reduction) });
                 self.console.output(&reduction.stdout, &reduction.stderr);
                 if let Err((path, error)) = placed {
                     self.fail_placing(thunk, &path, &error);

@@ -13,6 +13,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,10 +32,16 @@ pub struct Detours {
     sessions: PathBuf,
     /// Names of tools that only a description knows.
     described: HashSet<OsString>,
-    /// When the session began: what has changed since is being built, and is no tool of the build's.
+    /// When the session began: what was made since is being built, and is no tool of the build's.
     began: Duration,
-    made: Mutex<HashMap<PathBuf, Option<CString>>>,
+    /// The directories of PATH when the session began.
+    on_path: Vec<PathBuf>,
+    numbers: AtomicUsize,
+    made: Mutex<HashMap<PathBuf, (Identity, Option<CString>)>>,
 }
+
+/// A file that still holds what it held: device, inode, size, and the time of modification in seconds and nanoseconds.
+type Identity = (u64, u64, u64, i64, i64);
 
 impl Detours {
     /// No detours yet, for a session with this directory.
@@ -44,6 +51,8 @@ impl Detours {
             sessions: session.parent().unwrap_or(session).to_path_buf(),
             described: models.described_tools().map(OsString::from).collect(),
             began: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            on_path: std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect(),
+            numbers: AtomicUsize::new(0),
             made: Mutex::default(),
         }
     }
@@ -54,27 +63,42 @@ impl Detours {
         if !(Models::is_tool_name(name) || self.described.contains(name)) || program.starts_with(&self.sessions) {
             return None;
         }
-        // By its own change, which nobody can set back, not by its content's.
         let info = fs::metadata(program).ok()?;
-        let changed = Duration::new(info.ctime().try_into().ok()?, info.ctime_nsec().try_into().ok()?);
-        if changed >= self.began || self.is_within_a_tool(caller) {
+        let identity = (info.dev(), info.ino(), info.size(), info.mtime(), info.mtime_nsec());
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = made.get(program).filter(|(was, _)| *was == identity).map(|(_, detour)| detour.clone());
+        if known.is_none() && self.was_built(program, &info) || self.is_within_a_tool(caller) {
             return None;
         }
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = made.get(program) {
-            return known.clone();
+        if let Some(known) = known {
+            return known;
         }
         // Without, the tool itself runs, and is reported.
-        let detour = self.make(program, name, made.len()).ok().flatten();
-        made.insert(program.to_path_buf(), detour.clone());
+        let detour = self.make(program, name).ok().flatten();
+        made.insert(program.to_path_buf(), (identity, detour.clone()));
         detour
     }
 
-    fn make(&self, program: &Path, name: &OsStr, number: usize) -> io::Result<Option<CString>> {
+    /// Whether a file was made since the session began. What counts is the time of its own change, which nobody can set back,
+    /// as `cp -p` does with its content's; but others change that of the machine's tools, too, in mid-build (a new name, a
+    /// `chmod`, a package that is installed again), so there the content's counts.
+    fn was_built(&self, program: &Path, info: &fs::Metadata) -> bool {
+        let since = |seconds: i64, nanoseconds: i64| {
+            // Before 1970 is long before.
+            let (Ok(seconds), Ok(nanoseconds)) = (seconds.try_into(), nanoseconds.try_into()) else { return false };
+            Duration::new(seconds, nanoseconds) >= self.began
+        };
+        let is_the_machines =
+            program.parent().is_some_and(|parent| self.on_path.iter().any(|on_path| on_path == parent));
+        since(info.ctime(), info.ctime_nsec()) && (!is_the_machines || since(info.mtime(), info.mtime_nsec()))
+    }
+
+    fn make(&self, program: &Path, name: &OsStr) -> io::Result<Option<CString>> {
         // A link to a stand-in, of this session or another.
         if fs::canonicalize(program)?.starts_with(&self.sessions) {
             return Ok(None);
         }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let directory = self.session.join(AT).join(number.to_string());
         fs::create_dir_all(&directory)?;
         symlink(program, directory.join(REAL))?;
@@ -122,15 +146,16 @@ fn parent(thread: u32) -> Option<u32> {
 mod tests {
     use super::*;
 
+    fn detours(dir: &Path) -> Detours {
+        let session = dir.join("sessions/one");
+        fs::create_dir_all(&session).unwrap();
+        Detours::new(&session, &Models::new(None, &gg_models::MemoryWorld::new()).unwrap())
+    }
+
     #[test]
     fn tools_get_a_detour_and_nothing_else_does() {
         let dir = tempfile::tempdir().unwrap();
-        let session = dir.path().join("sessions/one");
-        fs::create_dir_all(&session).unwrap();
-        let detours = Detours {
-            began: Duration::MAX,
-            ..Detours::new(&session, &Models::new(None, &gg_models::MemoryWorld::new()).unwrap())
-        };
+        let detours = detours(dir.path());
         let me = std::process::id();
         let [gcc, sh] = ["/usr/bin/gcc", "/bin/sh"].map(Path::new);
         let detour = detours.of(gcc, me).unwrap();
@@ -139,9 +164,45 @@ mod tests {
         let detour = Path::new(OsStr::from_bytes(detour.as_bytes())).to_path_buf();
         assert_eq!(detours.tool(&detour).as_deref(), Some(gcc));
         assert_eq!(detours.of(&detour, me), None);
-        assert_eq!(detours.tool(&session.join("bin/gcc")), None);
-        // What was made after the session began is a product.
-        assert_eq!(Detours { began: Duration::ZERO, ..detours }.of(Path::new("/usr/bin/ar"), me), None);
+        assert_eq!(detours.tool(&detours.session.join("bin/gcc")), None);
+    }
+
+    #[test]
+    fn what_was_made_since_the_session_began_is_a_product() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bin, tree) = (dir.path().join("bin"), dir.path().join("tree"));
+        for place in [&bin, &tree] {
+            fs::create_dir(place).unwrap();
+            fs::copy("/bin/true", place.join("gcc")).unwrap();
+            fs::copy("/bin/true", place.join("ar")).unwrap();
+        }
+        let me = std::process::id();
+        // Longer than the clock of files needs to go on.
+        std::thread::sleep(Duration::from_millis(50));
+        let detours = Detours { on_path: vec![bin.clone()], ..detours(dir.path()) };
+        std::thread::sleep(Duration::from_millis(50));
+        let of = |path: &Path| detours.of(path, me);
+        let touch =
+            |path: &Path| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+
+        // A tool that is only touched is still the one that it was, if it is the machine's, or was seen before that.
+        let first = of(&tree.join("gcc"));
+        assert!(first.is_some());
+        for place in [bin.join("gcc"), tree.join("gcc"), tree.join("ar")] {
+            touch(&place);
+        }
+        assert!(of(&bin.join("gcc")).is_some());
+        assert_eq!(of(&tree.join("gcc")), first);
+        assert_eq!(of(&tree.join("ar")), None);
+        // Another content is another tool, wherever it is; also one that was copied with the time of its original.
+        let modified = fs::metadata("/bin/true").unwrap().modified().unwrap();
+        for place in [&bin, &tree] {
+            let mut file = fs::OpenOptions::new().append(true).open(place.join("gcc")).unwrap();
+            io::Write::write_all(&mut file, b"more").unwrap();
+            assert_eq!(of(&place.join("gcc")), None);
+        }
+        fs::File::options().append(true).open(tree.join("gcc")).unwrap().set_modified(modified).unwrap();
+        assert_eq!(of(&tree.join("gcc")), None);
     }
 
     #[test]

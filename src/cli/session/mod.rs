@@ -6,6 +6,7 @@
 //! - `answer`: what becomes of one call
 //! - `probe`: which calls are awaited, and what is remembered of those that failed
 //! - `machine`: the file system and programs as models see them
+//! - `stdin`: what a call reads from its standard input
 //! - `gather`, `seal`: from a model's step to a thunk
 //! - `placeholders`, `journal`: what stands in the tree meanwhile, and what a crash leaves
 //! - `deliver`: results into the tree and before the person
@@ -26,12 +27,15 @@ mod probe;
 mod recover;
 mod rescue;
 mod seal;
+mod stdin;
 mod wire;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,8 +47,10 @@ use gg_ir::Placeholder;
 use gg_models::Models;
 use gg_store::Store;
 
+use crate::compile_commands::CompileCommands;
 use crate::console::Console;
 use crate::stand_ins;
+use crate::wanted::Wanted;
 pub use deliver::Deliveries;
 use detours::Detours;
 pub use guard::SessionGuard;
@@ -70,6 +76,7 @@ pub struct Session {
     detours: Detours,
     sessions: PathBuf,
     told: Mutex<HashMap<PathBuf, u64>>,
+    compile_commands: Option<Arc<CompileCommands>>,
     closing: AtomicBool,
 }
 
@@ -80,8 +87,8 @@ pub struct Options {
     pub lazy: bool,
     /// The kernel leads whoever executes a tool to its stand-in.
     pub detours: bool,
-    /// Steps are run at all; without, placeholders stay until somebody opens them.
-    pub force: bool,
+    /// Which outputs are computed though nobody opens them.
+    pub wanted: Wanted,
     /// Steps are isolated, so that what is true of one once is true again.
     pub isolated: bool,
     /// After a failure, go on with what does not depend on it.
@@ -102,6 +109,8 @@ pub struct Parts {
     pub coordinator: Arc<Coordinator>,
     /// The terminal.
     pub console: Arc<Console>,
+    /// Where compiles are taken down, if they are.
+    pub compile_commands: Option<Arc<CompileCommands>>,
 }
 
 /// Forces placeholders for the machine that models look at; bound to its session once that exists.
@@ -123,7 +132,7 @@ impl Session {
     /// # Errors
     /// When the session's directory or socket cannot be made.
     pub fn start(parts: Parts, options: Options, root: &Path, path: &OsStr) -> Result<Arc<Self>> {
-        let Parts { store, tools, placeholders, deliveries, coordinator, console } = parts;
+        let Parts { store, tools, placeholders, deliveries, coordinator, console, compile_commands } = parts;
         let directory = placeholders.journal().directory().to_path_buf();
         let at = || format!("cannot set up gg's session in {}", directory.display());
         let machine = Machine::new(Forcer::default());
@@ -145,6 +154,7 @@ impl Session {
             stand_ins,
             sessions,
             told: Mutex::default(),
+            compile_commands,
             closing: AtomicBool::new(false),
         });
         // Set once, here.
@@ -198,6 +208,20 @@ impl Session {
             self.console.notice(&format!("cannot write {}: {error}", path.display()));
             failed()
         })
+    }
+
+    /// After the build command: what is wanted where placeholders are by now, since the build has moved them there.
+    pub fn finish(&self) {
+        if !matches!(self.options.wanted, Wanted::Some { .. }) {
+            return;
+        }
+        for path in self.placeholders.remaining() {
+            let executable = fs::metadata(&path).is_ok_and(|info| info.permissions().mode() & 0o111 != 0);
+            if let (true, Some(placeholder)) = (self.options.wanted.includes(&path, executable), Placeholders::at(&path)) {
+                // A step that fails says so itself.
+                let _ = self.force(&path, &placeholder);
+            }
+        }
     }
 
     /// How often stubs were told to become each tool.

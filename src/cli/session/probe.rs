@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gg_ir::{Failed, Name, Tag, Thunk};
 use gg_models::Step;
@@ -46,8 +46,7 @@ impl Session {
         if !self.options.lazy {
             return Some("every step is awaited");
         }
-        let probed = |path: &PathBuf| PROBES.iter().any(|part| path.to_string_lossy().contains(part));
-        if outputs.values().any(probed) {
+        if outputs.values().any(|path| is_probes(path)) {
             return Some("a configuration probe");
         }
         // What a step says can be shown later where it would have gone to the person; anything else, a pipe or a file, is
@@ -70,7 +69,6 @@ impl Session {
     pub(super) fn remember(&self, thunk: &Thunk, program: &Failure, failed: &Failed) {
         let text = String::from_utf8_lossy(&failed.stderr);
         let believed = matches!(program.status, Status::Exited(1..=127))
-            && program.missing_outputs.is_empty()
             && !MACHINE_TROUBLE.iter().any(|trouble| text.contains(trouble))
             && !self.deliveries.planned().was_widened(&failed.thunk);
         if believed && self.is_repeatable(thunk) {
@@ -82,6 +80,11 @@ impl Session {
     fn is_repeatable(&self, thunk: &Thunk) -> bool {
         self.options.isolated && !thunk.volatile && thunk.dependencies().next().is_none()
     }
+}
+
+/// Whether a file is one that only a probe makes.
+pub(super) fn is_probes(path: &Path) -> bool {
+    PROBES.iter().any(|part| path.to_string_lossy().contains(part))
 }
 
 /// Whether a call's standard output and error are one file or pipe, and there is something for each: in which order they

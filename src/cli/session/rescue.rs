@@ -76,7 +76,7 @@ impl Rescue {
         let mut step = planned.step.clone();
         step.reads.extend(more);
         let toolchain = session.models.toolchain(&planned.call.tool, &session.machine, &planned.call.env).ok()?;
-        let sealed = session.sealer.seal(&planned.call, &step, &toolchain, planned.umask).ok()?;
+        let sealed = session.sealer.seal(&planned.call, &step, &toolchain, planned.umask, None).ok()?;
         let widened = session.store.put_thunk(&sealed.thunk).ok()?;
         if widened == *name {
             return None;

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gg_ir::{AbsPath, Entry, Function, Input, Name, Output, Placeholder, Reference, Tag, Thunk, Tree};
+use gg_ir::{AbsPath, Entry, Function, Input, Kind, Name, Output, Placeholder, Reference, Tag, Thunk, Tree};
 use gg_models::{Call, Read, Step, Toolchain};
 use gg_store::{Store, StoreError};
 
@@ -97,7 +97,7 @@ impl Sealer {
         }
     }
 
-    /// Seals `step`, planned for `call`.
+    /// Seals `step`, planned for `call`, whose standard input is `stdin` if the step reads it.
     ///
     /// # Errors
     /// [`SealError`] when a path is not what the model took it for, or cannot be read.
@@ -107,6 +107,7 @@ impl Sealer {
         step: &Step,
         toolchain: &Arc<Toolchain>,
         umask: u32,
+        stdin: Option<&[u8]>,
     ) -> Result<SealedStep, SealError> {
         let tools = self.toolchain(&call.tool, toolchain)?;
         let mut gather = Gather::within(tools.trees.clone());
@@ -136,6 +137,7 @@ impl Sealer {
                     }
                 }
                 Read::System { path, root } => self.system(&mut gather, path, root)?,
+                Read::Stdin => {}
                 Read::Directory(path) => {
                     if let (real, Found::Directory) = gather.walk(path).map_err(at(path))? {
                         gather.directory(&real);
@@ -180,6 +182,11 @@ impl Sealer {
                 Node::Directory => Input::Directory,
             };
             inputs.insert(path, input);
+        }
+
+        if let (Some(content), true) = (stdin, step.reads.contains(&Read::Stdin)) {
+            let object = Reference::Value(self.store.put(Kind::Value, content)?);
+            inputs.insert(abs(Path::new(Thunk::STDIN))?, Input::File { object, mode: 0o644 });
         }
 
         let mut args = step.argv.clone();

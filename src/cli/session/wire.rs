@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// The version of the messages; the stub is embedded in this program, so it is always the same one.
 const PROTOCOL: u32 = 2;
@@ -32,6 +33,8 @@ pub struct Message {
     pub fds: [Option<OwnedFd>; 3],
     /// The process id of the stub, which stays the tool's when it becomes that.
     pub pid: i32,
+    /// What standard input holds, once it has been looked at because the tool would read it.
+    pub stdin: OnceLock<Arc<[u8]>>,
 }
 
 /// What a stub is told.
@@ -83,7 +86,7 @@ pub fn receive(socket: &UnixStream) -> io::Result<Message> {
     if argv.is_empty() || !cwd.is_absolute() {
         return Err(malformed("a call without a name or directory"));
     }
-    Ok(Message { umask, cwd, executed, argv, env, fds: without_stand_ins(fds)?, pid: peer(socket)? })
+    Ok(Message { umask, cwd, executed, argv, env, fds: without_stand_ins(fds)?, pid: peer(socket)?, stdin: OnceLock::new() })
 }
 
 /// Sends the answer.

@@ -4,7 +4,7 @@
 //! itself when the worker process dies.
 
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
@@ -95,8 +95,7 @@ fn live(
         enter(worker, request, root)?;
     }
     let begun = Instant::now();
-    let (out, err) = streams.there();
-    let fds = [worker.null.as_fd(), out, err].map(|fd| fd.as_raw_fd());
+    let fds = streams.there().map(|fd| fd.as_raw_fd());
     let pid = match tool::spawn(request, place, fds, worker.files, root.is_some()) {
         Ok(pid) => pid,
         Err((Failed::Exec, errno)) => return Ok(Ended::CannotStart { errno }),

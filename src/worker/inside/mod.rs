@@ -28,7 +28,6 @@ mod tool;
 mod watch;
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -96,7 +95,6 @@ impl Setup {
 /// What stays the same from one program to the next.
 struct Worker {
     setup: Setup,
-    null: File,
     /// Whether `/proc` can be mounted. In some containers it cannot, since theirs is partly masked.
     proc: bool,
     /// How many descriptors a program may have; the worker itself allows itself more.
@@ -135,8 +133,7 @@ fn serve(link: &mut Link) -> io::Result<()> {
         libc::signal(libc::SIGQUIT, libc::SIG_IGN);
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     }
-    let null = File::open("/dev/null")?;
-    let mut worker = Worker { setup, null, proc: true, files: raise_file_limit() };
+    let mut worker = Worker { setup, proc: true, files: raise_file_limit() };
     let ready = worker.prepare(link);
     let failed = ready.is_err();
     link.send(&Reply::Hello(ready).encode(), &[])?;
@@ -217,7 +214,7 @@ impl Worker {
             }
             SandboxKind::Plain => None,
         };
-        let streams = watch::Streams::open(request.terminal)?;
+        let streams = watch::Streams::open(request)?;
         let running = init::start(self, request, root.as_ref(), place.as_ref(), &streams)?;
         let mut watched = watch::watch(running, streams, request, self.setup.kind, link)?;
         if let Some(reason) = place.as_ref().and_then(|place| place.unfit(&watched)) {

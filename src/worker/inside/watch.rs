@@ -1,5 +1,7 @@
 //! What happens around a program while it runs: its output is read, its deadline watched, a cancellation heard.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -29,25 +31,29 @@ const CUT: &[u8] = b"\n[gg: the rest of this output, beyond 64 MiB, was not kept
 /// How long output may still come once the program is known to be gone, where something may hold its pipes all the same.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Standard output and error, both ends.
+/// Standard input, and both ends of standard output and error.
 pub(super) struct Streams {
+    input: File,
     out: (OwnedFd, OwnedFd),
     err: (OwnedFd, OwnedFd),
 }
 
 impl Streams {
-    /// Two pipes, or two pseudo-terminals.
-    pub fn open(terminal: bool) -> Step<Self> {
+    /// The request's standard input, and two pipes, or two pseudo-terminals.
+    pub fn open(request: &Request<'_>) -> Step<Self> {
+        let terminal = request.terminal;
+        let input = if request.stdin.is_empty() { OsStr::new("/dev/null") } else { &request.stdin };
+        let input = File::open(input).map_err(step(format!("open {} as standard input", input.display())))?;
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from);
         // Where the machine has no pseudo-terminals only the colour is lost.
         let open = || if terminal { pseudo_terminal().or_else(|_| pipe()) } else { pipe() };
         let open = || open().map_err(step("make a pipe or pseudo-terminal for the output"));
-        Ok(Self { out: open()?, err: open()? })
+        Ok(Self { input, out: open()?, err: open()? })
     }
 
     /// The program's ends.
-    pub fn there(&self) -> (BorrowedFd<'_>, BorrowedFd<'_>) {
-        (self.out.1.as_fd(), self.err.1.as_fd())
+    pub fn there(&self) -> [BorrowedFd<'_>; 3] {
+        [self.input.as_fd(), self.out.1.as_fd(), self.err.1.as_fd()]
     }
 }
 
@@ -128,7 +134,7 @@ pub(super) fn watch(
 ) -> Step<Run> {
     let namespaces = kind == SandboxKind::Namespace;
     let deadline = Instant::now().checked_add(Duration::from_nanos(request.timeout_ns));
-    let Streams { out: (out, out_there), err: (err, err_there) } = streams;
+    let Streams { input: _, out: (out, out_there), err: (err, err_there) } = streams;
     drop((out_there, err_there));
     let mut captures = [Capture::new(running.report, 1 << 16), Capture::new(out, CAP), Capture::new(err, CAP)];
     // Why it was killed, if it was, and until when output is awaited once the first process is gone.

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gg_ir::{AbsPath, Input, Name};
+use gg_ir::{AbsPath, Input, Name, Thunk};
 use gg_store::Store;
 
 use crate::error::Result;
@@ -51,6 +51,7 @@ impl Planner {
         let mut layers = Layers::new(&self.farm);
         for (path, input) in &job.description.inputs {
             match input {
+                Input::File { .. } if path.as_bytes() == Thunk::STDIN.as_bytes() => {}
                 Input::File { object, mode } => layers.file(path, value_of(job, object)?, *mode)?,
                 Input::Tree(name) => layers.tree(path, *name)?,
                 Input::Symlink(target) => layers.link(path, target)?,
@@ -104,6 +105,15 @@ pub(crate) fn value_of(job: &Job<'_>, object: &gg_ir::Reference) -> Result<Name>
     }
 }
 
+/// Where the value that is a job's standard input lies; empty for a job without one.
+pub(crate) fn stdin_of(job: &Job<'_>, store: &Store) -> Result<OsString> {
+    let input = AbsPath::new(Thunk::STDIN).ok().and_then(|path| job.description.inputs.get(&path));
+    match input {
+        Some(Input::File { object, .. }) => Ok(store.file(&value_of(job, object)?)?.into()),
+        _ => Ok(OsString::new()),
+    }
+}
+
 /// The request for a job, without inputs.
 pub(crate) fn bare_request(job: &Job<'_>, memory_limit: u64) -> Request<'static> {
     let function = &job.description.function;
@@ -121,6 +131,7 @@ pub(crate) fn bare_request(job: &Job<'_>, memory_limit: u64) -> Request<'static>
         umask: function.umask,
         // Beyond five centuries there is no deadline.
         timeout_ns: job.timeout.min(Duration::from_nanos(u64::MAX)).as_nanos() as u64,
+        stdin: OsString::new(),
         terminal: job.terminal,
         memory_limit,
         outputs: job.description.outputs.values().map(|output| output.path.as_path().into()).collect(),
