@@ -69,7 +69,8 @@ fn of_binutils(call: &Call) -> Option<Vec<Read>> {
 /// Whether the argument is in the list, with one dash or two.
 fn is_one_of(arg: &OsStr, list: &[&str]) -> bool {
     let bytes = arg.as_bytes();
-    list.iter().any(|it| bytes == it.as_bytes() || it.starts_with("-print") && bytes.strip_prefix(b"-") == Some(it.as_bytes()))
+    list.iter()
+        .any(|it| bytes == it.as_bytes() || it.starts_with("-print") && bytes.strip_prefix(b"-") == Some(it.as_bytes()))
 }
 
 /// What a driver reads to answer; `None` if anything else is wanted of it.
@@ -86,7 +87,9 @@ fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
             _ if is_one_of(arg, known) => asked = true,
             // A name with a slash is any file of the machine.
             Some(name) if !name.contains(&b'/') => wanted.push(OsStr::from_bytes(name)),
-            None if family == Family::Gcc && is_one_of(arg, &[GCC_FINDS_ITS_LIBRARY]) => wanted.push(OsStr::new("libgcc.a")),
+            None if family == Family::Gcc && is_one_of(arg, &[GCC_FINDS_ITS_LIBRARY]) => {
+                wanted.push(OsStr::new("libgcc.a"))
+            }
             None if is_neutral(arg, family) => about.push(arg.clone()),
             _ => return None,
         }

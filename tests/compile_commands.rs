@@ -19,7 +19,8 @@ fn what_was_compiled_and_how() {
         .write("main.c", "int main(void) { return 0; }\n")
         .write("sub/c.cc", "int c;\n");
     let commands = |project: &Project| -> Vec<(String, String, Vec<String>, String)> {
-        let text = |value: &serde_json::Value| value.as_str().unwrap().replace(&format!("{}", project.root().display()), ".");
+        let text =
+            |value: &serde_json::Value| value.as_str().unwrap().replace(&format!("{}", project.root().display()), ".");
         let read: serde_json::Value = serde_json::from_slice(&project.read("db.json")).unwrap();
         let all = read.as_array().unwrap().iter();
         all.map(|it| {

@@ -48,11 +48,7 @@ fn a_tool_that_runs_here_starts_its_own() {
         .write("Makefile", "all: version app\nversion:\n\t/usr/bin/gcc --help=common >$@\napp: main.c\n\t/usr/bin/gcc -O2 -flto -save-temps=cwd main.c -o app\n")
         .write("main.c", "int main(void) { return 0; }\n");
     project.same_as_make(&[]).ok();
-    assert!(
-        project.ran_here().iter().any(|call| call.starts_with("/usr/bin/gcc --help")),
-        "{:?}",
-        project.ran_here()
-    );
+    assert!(project.ran_here().iter().any(|call| call.starts_with("/usr/bin/gcc --help")), "{:?}", project.ran_here());
 }
 
 #[test]

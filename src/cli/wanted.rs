@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn what_is_included() {
         let here = std::env::current_dir().unwrap();
-        let wanted = |operands: &[&str]| Wanted::parse(&operands.iter().map(PathBuf::from).collect::<Vec<_>>()).unwrap();
+        let wanted =
+            |operands: &[&str]| Wanted::parse(&operands.iter().map(PathBuf::from).collect::<Vec<_>>()).unwrap();
         assert_eq!(wanted(&[]), Wanted::All);
         let programs = wanted(&["programs"]);
         assert!(programs.includes(Path::new("/x/app"), true) && !programs.includes(Path::new("/x/a.o"), false));

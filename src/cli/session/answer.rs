@@ -15,6 +15,7 @@ use gg_ir::{Failed, Input, Name, Placeholder, Reference, Tag, Thunk};
 use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
+use super::alias::Alias;
 use super::deliver::{CommandLine, Delivery};
 use super::probe::{is_our_own_output, is_probes, mixed};
 use super::rescue::Planned;
@@ -63,7 +64,9 @@ impl Session {
         let call = Call { tool, argv: message.argv.clone(), cwd: message.cwd.clone(), env };
         if let Some(commands) = &self.compile_commands {
             let mut compilations = self.models.compilations(&call, &self.machine);
-            compilations.retain(|it| !is_probes(&call.absolute(&it.source)) && it.output.as_deref().is_none_or(|path| !is_probes(path)));
+            compilations.retain(|it| {
+                !is_probes(&call.absolute(&it.source)) && it.output.as_deref().is_none_or(|path| !is_probes(path))
+            });
             commands.add(&call, &compilations);
         }
         let mut plan = self.models.plan(&call, &self.machine);
@@ -77,7 +80,7 @@ impl Session {
         match plan {
             Plan::Here(reason) => self.here(socket, message, &call, &reason),
             Plan::Thunk(step) => match self.sealed(&call, &step, message) {
-                Ok(sealed) => self.thunk(socket, message, &call, &step, sealed),
+                Ok(sealed) => self.thunk(socket, message, &call, &step, sealed, false),
                 Err(reason) => self.here(socket, message, &call, &reason),
             },
         }
@@ -85,10 +88,12 @@ impl Session {
 
     fn sealed(&self, call: &Call, step: &Step, message: &Message) -> Result<SealedStep, Reason> {
         let toolchain = self.models.toolchain(&call.tool, &self.machine, &call.env)?;
-        self.sealer.seal(call, step, &toolchain, message.umask, message.stdin.get().map(|content| &**content)).map_err(|error| match error {
-            SealError::Path { path, what: "does not exist" } => Reason::MissingInput(path),
-            other => Reason::Unsealable(other.to_string()),
-        })
+        self.sealer.seal(call, step, &toolchain, message.umask, message.stdin.get().map(|content| &**content)).map_err(
+            |error| match error {
+                SealError::Path { path, what: "does not exist" } => Reason::MissingInput(path),
+                other => Reason::Unsealable(other.to_string()),
+            },
+        )
     }
 
     /// The call is done, with this status.
@@ -134,9 +139,16 @@ impl Session {
         call: &Call,
         step: &Step,
         sealed: SealedStep,
+        again: bool,
     ) -> io::Result<()> {
         let SealedStep { thunk, outputs } = sealed;
         let at_once = self.at_once(message, step, &outputs);
+        let renamed = at_once.filter(|_| self.options.lazy && self.options.isolated && !again);
+        let renamed = renamed.and_then(|_| Alias::of(&thunk, &self.temporaries, &self.store));
+        let (alias, thunk) = match renamed {
+            Some((alias, renamed)) => (alias, renamed),
+            None => (Alias::default(), thunk),
+        };
         if let (Some(path), None) = (&step.missing, at_once) {
             return self.here(socket, message, call, &Reason::MissingInput(path.clone()));
         }
@@ -165,7 +177,7 @@ impl Session {
             write_to(message.fds[2].as_ref(), b"gg: not started, since an earlier step has failed\n");
             return self.exit(socket, message, 1);
         }
-        let planned = || Planned { call: call.clone(), step: step.clone(), umask: message.umask };
+        let planned = || Planned { call: call.clone(), step: step.clone(), umask: message.umask, alias: alias.clone() };
         self.deliveries.planned().keep(name, planned, step.kind);
         let thunk = Arc::new(thunk);
         let request = Request {
@@ -179,10 +191,10 @@ impl Session {
         if at_once.is_some() {
             if let Some(failed) = self.known_failure(&name, &thunk) {
                 self.deliveries.enter_known(&name);
-                return self.failed_before(socket, message, call, step, &outputs, &failed);
+                return self.failed_before(socket, message, call, step, &outputs, &alias.failed(&failed));
             }
             self.coordinator.add(request);
-            return self.awaited(socket, message, call, step, &thunk, &name, &outputs);
+            return self.awaited(socket, message, call, step, &thunk, &name, &outputs, &alias);
         }
         let unplaced = match self.place(&name, &thunk, step, &outputs, message.umask) {
             Ok(unplaced) => unplaced,
@@ -193,8 +205,7 @@ impl Session {
             }
         };
         let restore = changed_in_place(&thunk);
-        let is_wanted =
-            outputs.iter().any(|(tag, path)| self.options.wanted.includes(path, is_executable(step, tag)));
+        let is_wanted = outputs.iter().any(|(tag, path)| self.options.wanted.includes(path, is_executable(step, tag)));
         if is_wanted {
             self.coordinator.add(request);
         }
@@ -213,8 +224,16 @@ impl Session {
         thunk: &Thunk,
         name: &Name,
         outputs: &BTreeMap<Tag, PathBuf>,
+        alias: &Alias,
     ) -> io::Result<()> {
-        let status = match self.coordinator.wait(name) {
+        let mut outcome = self.coordinator.wait(name);
+        if let (Ok(reduction), false) = (&outcome, alias.is_empty()) {
+            match alias.reduction(reduction, &self.store) {
+                Some(told) => outcome = Ok(Arc::new(told)),
+                None => return self.under_its_own_name(socket, message, call, step),
+            }
+        }
+        let status = match outcome {
             Ok(reduction) if mixed(message, &reduction.stdout, &reduction.stderr) => {
                 return self.here(socket, message, call, &Reason::Mixed);
             }
@@ -239,7 +258,7 @@ impl Session {
                         stderr: program.stderr.clone(),
                     };
                     self.remember(thunk, program, &failed);
-                    return self.failed_before(socket, message, call, step, outputs, &failed);
+                    return self.failed_before(socket, message, call, step, outputs, &alias.failed(&failed));
                 }
                 other => {
                     remove_made(step, outputs);
@@ -250,6 +269,14 @@ impl Session {
             },
         };
         self.exit(socket, message, status)
+    }
+
+    /// A probe whose result depends on what its files are called.
+    fn under_its_own_name(&self, socket: &UnixStream, message: &Message, call: &Call, step: &Step) -> io::Result<()> {
+        match self.sealed(call, step, message) {
+            Ok(sealed) => self.thunk(socket, message, call, step, sealed, true),
+            Err(reason) => self.here(socket, message, call, &reason),
+        }
     }
 
     /// Answers with how the step failed.

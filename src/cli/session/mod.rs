@@ -5,6 +5,7 @@
 //! - `wire`: what a stub says and what it is answered
 //! - `answer`: what becomes of one call
 //! - `probe`: which calls are awaited, and what is remembered of those that failed
+//! - `temporary`, `alias`: probes whose names are made up anew each time, under names that stay the same
 //! - `machine`: the file system and programs as models see them
 //! - `stdin`: what a call reads from its standard input
 //! - `gather`, `seal`: from a model's step to a thunk
@@ -15,6 +16,7 @@
 //! - `rescue`: what is tried before a failure is believed
 //! - `recover`: what an earlier session that died left
 
+mod alias;
 mod answer;
 mod deliver;
 mod detours;
@@ -28,6 +30,7 @@ mod recover;
 mod rescue;
 mod seal;
 mod stdin;
+mod temporary;
 mod wire;
 
 use std::collections::HashMap;
@@ -60,6 +63,7 @@ pub use placeholders::Placeholders;
 pub use recover::{Repair, recover};
 pub use rescue::Rescue;
 use seal::Sealer;
+use temporary::Temporaries;
 
 /// Everything that the calls of one build share.
 pub struct Session {
@@ -75,6 +79,7 @@ pub struct Session {
     stand_ins: PathBuf,
     detours: Detours,
     sessions: PathBuf,
+    temporaries: Temporaries,
     told: Mutex<HashMap<PathBuf, u64>>,
     compile_commands: Option<Arc<CompileCommands>>,
     closing: AtomicBool,
@@ -152,6 +157,7 @@ impl Session {
             console,
             options,
             stand_ins,
+            temporaries: Temporaries::new(root, &sessions),
             sessions,
             told: Mutex::default(),
             compile_commands,
@@ -217,7 +223,9 @@ impl Session {
         }
         for path in self.placeholders.remaining() {
             let executable = fs::metadata(&path).is_ok_and(|info| info.permissions().mode() & 0o111 != 0);
-            if let (true, Some(placeholder)) = (self.options.wanted.includes(&path, executable), Placeholders::at(&path)) {
+            if let (true, Some(placeholder)) =
+                (self.options.wanted.includes(&path, executable), Placeholders::at(&path))
+            {
                 // A step that fails says so itself.
                 let _ = self.force(&path, &placeholder);
             }

@@ -7,6 +7,7 @@ use gg_ir::{Name, Thunk};
 use gg_models::{Call, Step, StepKind};
 
 use super::Session;
+use super::alias::Alias;
 
 /// A step as it was planned, kept until it has ended.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Planned {
     pub step: Step,
     /// The call's file mode creation mask.
     pub umask: u32,
+    /// The names under which it was sealed.
+    pub alias: Alias,
 }
 
 /// The steps whose inputs could be found more exactly.
@@ -77,12 +80,13 @@ impl Rescue {
         step.reads.extend(more);
         let toolchain = session.models.toolchain(&planned.call.tool, &session.machine, &planned.call.env).ok()?;
         let sealed = session.sealer.seal(&planned.call, &step, &toolchain, planned.umask, None).ok()?;
-        let widened = session.store.put_thunk(&sealed.thunk).ok()?;
+        let thunk = planned.alias.renamed(&sealed.thunk, &session.store)?;
+        let widened = session.store.put_thunk(&thunk).ok()?;
         if widened == *name {
             return None;
         }
         steps.widen(name);
-        Some(Arc::new(sealed.thunk))
+        Some(Arc::new(thunk))
     }
 
     /// Brings an object back into the store.

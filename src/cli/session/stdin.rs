@@ -66,9 +66,7 @@ fn of_file(fd: &OwnedFd, size: usize) -> Option<Arc<[u8]>> {
     while read < content.len() {
         let at = (begin + read) as libc::off_t;
         // SAFETY: the rest of the buffer.
-        let got = unsafe {
-            libc::pread(fd.as_raw_fd(), content[read..].as_mut_ptr().cast(), content.len() - read, at)
-        };
+        let got = unsafe { libc::pread(fd.as_raw_fd(), content[read..].as_mut_ptr().cast(), content.len() - read, at) };
         match usize::try_from(got).ok()? {
             0 => break,
             count => read += count,

@@ -86,7 +86,16 @@ pub fn receive(socket: &UnixStream) -> io::Result<Message> {
     if argv.is_empty() || !cwd.is_absolute() {
         return Err(malformed("a call without a name or directory"));
     }
-    Ok(Message { umask, cwd, executed, argv, env, fds: without_stand_ins(fds)?, pid: peer(socket)?, stdin: OnceLock::new() })
+    Ok(Message {
+        umask,
+        cwd,
+        executed,
+        argv,
+        env,
+        fds: without_stand_ins(fds)?,
+        pid: peer(socket)?,
+        stdin: OnceLock::new(),
+    })
 }
 
 /// Sends the answer.
