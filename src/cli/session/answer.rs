@@ -144,7 +144,7 @@ impl Session {
         let SealedStep { thunk, outputs } = sealed;
         let at_once = self.at_once(message, step, &outputs);
         let renamed = at_once.filter(|_| self.options.lazy && self.options.isolated && !again);
-        let renamed = renamed.and_then(|_| Alias::of(&thunk, &self.temporaries, &self.store));
+        let renamed = renamed.and_then(|_| self.aliases.of(&thunk));
         let (alias, thunk) = match renamed {
             Some((alias, renamed)) => (alias, renamed),
             None => (Alias::default(), thunk),
@@ -228,7 +228,7 @@ impl Session {
     ) -> io::Result<()> {
         let mut outcome = self.coordinator.wait(name);
         if let (Ok(reduction), false) = (&outcome, alias.is_empty()) {
-            match alias.reduction(reduction, &self.store) {
+            match self.aliases.reduction(alias, reduction) {
                 Some(told) => outcome = Ok(Arc::new(told)),
                 None => return self.under_its_own_name(socket, message, call, step),
             }

@@ -50,6 +50,7 @@ use gg_ir::Placeholder;
 use gg_models::Models;
 use gg_store::Store;
 
+use self::alias::Aliases;
 use crate::compile_commands::CompileCommands;
 use crate::console::Console;
 use crate::stand_ins;
@@ -63,7 +64,6 @@ pub use placeholders::Placeholders;
 pub use recover::{Repair, recover};
 pub use rescue::Rescue;
 use seal::Sealer;
-use temporary::Temporaries;
 
 /// Everything that the calls of one build share.
 pub struct Session {
@@ -79,7 +79,7 @@ pub struct Session {
     stand_ins: PathBuf,
     detours: Detours,
     sessions: PathBuf,
-    temporaries: Temporaries,
+    aliases: Aliases,
     told: Mutex<HashMap<PathBuf, u64>>,
     compile_commands: Option<Arc<CompileCommands>>,
     closing: AtomicBool,
@@ -148,7 +148,6 @@ impl Session {
         let session = Arc::new(Self {
             sealer: Sealer::new(Arc::clone(&store), root.to_path_buf()),
             machine,
-            store,
             detours: Detours::new(&directory, &models),
             models,
             placeholders,
@@ -157,7 +156,8 @@ impl Session {
             console,
             options,
             stand_ins,
-            temporaries: Temporaries::new(root, &sessions),
+            aliases: Aliases::new(Arc::clone(&store), root, &sessions),
+            store,
             sessions,
             told: Mutex::default(),
             compile_commands,

@@ -46,7 +46,7 @@ impl Session {
         if !self.options.lazy {
             return Some("every step is awaited");
         }
-        if outputs.values().any(|path| is_probes(path) || self.temporaries.holds(path)) {
+        if outputs.values().any(|path| is_probes(path) || self.aliases.temporaries().holds(path)) {
             return Some("a configuration probe");
         }
         // What a step says can be shown later where it would have gone to the person; anything else, a pipe or a file, is

@@ -80,7 +80,7 @@ impl Rescue {
         step.reads.extend(more);
         let toolchain = session.models.toolchain(&planned.call.tool, &session.machine, &planned.call.env).ok()?;
         let sealed = session.sealer.seal(&planned.call, &step, &toolchain, planned.umask, None).ok()?;
-        let thunk = planned.alias.renamed(&sealed.thunk, &session.store)?;
+        let thunk = session.aliases.renamed(&planned.alias, &sealed.thunk)?;
         let widened = session.store.put_thunk(&thunk).ok()?;
         if widened == *name {
             return None;
