@@ -31,6 +31,12 @@ const GCC: &[&str] = &[
     "-print-sysroot-headers-suffix",
 ];
 
+/// Those of [`GCC`] after which the driver does what else it is told.
+const GCC_GOES_ON: &[&str] = &["-v"];
+
+/// What both hand to the linker, which then only answers.
+const LINKERS: &[&str] = &["-Wl,--version"];
+
 /// What GCC's drivers look for in their directories: the name of a program, or of a file.
 const GCC_FINDS: &[&str] = &["-print-prog-name=", "-print-file-name="];
 
@@ -77,39 +83,77 @@ fn is_one_of(arg: &OsStr, list: &[&str]) -> bool {
 fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
     let family = name::compiler(&call.tool, world)?.family;
     let known = if family == Family::Clang { CLANG } else { GCC };
-    let (mut asked, mut wanted, mut about) = (false, Vec::new(), Vec::new());
-    for arg in call.args() {
+    let (mut asked, mut ends, mut wanted, mut about, mut reads) = (false, false, Vec::new(), Vec::new(), Vec::new());
+    let mut args = call.args().iter().peekable();
+    while let Some(arg) = args.next() {
         let found = GCC_FINDS.iter().find_map(|it| {
             let bytes = arg.as_bytes();
             bytes.strip_prefix(it.as_bytes()).or_else(|| bytes.strip_prefix(b"-")?.strip_prefix(it.as_bytes()))
         });
         match found.filter(|_| family == Family::Gcc) {
-            _ if is_one_of(arg, known) => asked = true,
+            _ if is_one_of(arg, known) => {
+                asked = true;
+                ends |= family == Family::Gcc && !is_one_of(arg, GCC_GOES_ON);
+            }
             // A name with a slash is any file of the machine.
             Some(name) if !name.contains(&b'/') => wanted.push(OsStr::from_bytes(name)),
             None if family == Family::Gcc && is_one_of(arg, &[GCC_FINDS_ITS_LIBRARY]) => {
-                wanted.push(OsStr::new("libgcc.a"))
+                wanted.push(OsStr::new("libgcc.a"));
             }
-            None if is_neutral(arg, family) => about.push(arg.clone()),
+            None if LINKERS.iter().any(|it| arg == OsStr::new(it)) => asked = true,
+            None => match neutral(arg, args.peek().copied(), family)? {
+                Neutral::Switch => about.push(arg.clone()),
+                Neutral::Making(separate) => {
+                    // Which would be made, if the driver did not end with its answer.
+                    if separate {
+                        args.next();
+                    } else if !arg.as_bytes().starts_with(b"-") {
+                        reads.push(Read::File(call.absolute(arg)));
+                    }
+                    about.push(OsString::new());
+                }
+            },
             _ => return None,
         }
     }
-    // An option that is no question, alone with others, makes something.
-    match (asked, wanted.is_empty(), about.is_empty() || family == Family::Gcc) {
-        (_, false, _) => candidates(call, about, &wanted, world),
-        (true, true, true) => Some(Vec::new()),
-        _ => None,
+    let makes = about.iter().any(|arg| arg.is_empty());
+    about.retain(|arg| !arg.is_empty());
+    if !(asked || !wanted.is_empty())
+        || makes && !ends && wanted.is_empty()
+        || !about.is_empty() && family == Family::Clang
+    {
+        return None;
     }
+    reads.retain(|read| matches!(read, Read::File(path) if world.kind(path) == Some(FileKind::File)));
+    if !wanted.is_empty() {
+        reads.extend(candidates(call, about, &wanted, world)?);
+    }
+    Some(reads)
 }
 
-/// Whether an option may stand beside a question: it names no file and no directory.
-fn is_neutral(arg: &OsStr, family: Family) -> bool {
-    let found = option::find(arg, None, family);
-    found.is_some_and(|found| match found.meaning {
-        Meaning::Harmless | Meaning::Record | Meaning::Listed => !found.operand.as_bytes().contains(&b'/'),
-        Meaning::Search => found.operand.is_empty(),
-        _ => false,
-    })
+/// An argument that may stand beside a question.
+enum Neutral {
+    /// It may have a say in the answer, and names no file.
+    Switch,
+    /// It belongs to something that is made; whether it has an operand of its own.
+    Making(bool),
+}
+
+fn neutral(arg: &OsString, next: Option<&OsString>, family: Family) -> Option<Neutral> {
+    if !arg.as_bytes().starts_with(b"-") {
+        return (!arg.as_bytes().starts_with(b"@")).then_some(Neutral::Making(false));
+    }
+    let found = option::find(arg, next, family)?;
+    match found.meaning {
+        Meaning::Harmless | Meaning::Record | Meaning::Listed if !found.operand.as_bytes().contains(&b'/') => {
+            Some(Neutral::Switch)
+        }
+        Meaning::Search if found.operand.is_empty() => Some(Neutral::Switch),
+        Meaning::Output | Meaning::Stop(_) | Meaning::Define | Meaning::Undefine | Meaning::Include(_) => {
+            Some(Neutral::Making(found.separate))
+        }
+        _ => None,
+    }
 }
 
 /// Every directory that GCC looks into, and every file there of one of these names. What it does not find it names as it was
@@ -161,6 +205,9 @@ mod tests {
             "gcc -print-search-dirs",
             "gcc --print-search-dirs",
             "gcc -m64 -O2 -Wall -print-multi-os-directory",
+            "gcc a.c -o b -c -DX=/y -I dir --print-search-dirs",
+            "gcc -c a.c --version",
+            "clang -Wl,--version",
         ] {
             assert!(is_sealed(line), "{line}");
         }
@@ -168,6 +215,9 @@ mod tests {
             "gcc",
             "gcc -v a.c",
             "gcc -O2",
+            "gcc -c a.c",
+            "gcc -Wl,--version a.c",
+            "clang --version -c a.c",
             "gcc -print-file-name=/etc/passwd",
             "gcc -Bdir -print-search-dirs",
             "gcc --sysroot=/x -print-sysroot",

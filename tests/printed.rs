@@ -48,6 +48,10 @@ fn results_and_messages_in_one_place_are_in_the_tools_order() {
     project
         .write("Makefile", "all:\n\t$(CC) -E a.c >a.out 2>&1\n\t$(CC) -c a.c >c.out 2>&1\n")
         .write("a.c", "#include <stdio.h>\nint a;\n#warning in the middle\n#include <stdlib.h>\n#include <string.h>\n");
-    project.same_as_make(&[]).ok();
-    assert_eq!(project.ran_here().len(), 1, "{:?}", project.ran_here());
+    for _ in 0..2 {
+        project.same_as_make(&[]).ok();
+        assert_eq!(project.ran_here(), Vec::<String>::new());
+        project.sh("rm -f *.out *.o").ok();
+    }
+    assert_eq!(project.executed(), Vec::<String>::new());
 }

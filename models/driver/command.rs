@@ -91,9 +91,11 @@ impl Command {
         while index < self.args.len() {
             let arg = self.args[index].clone();
             if arg == STDIN {
-                // As what g++ takes it where nothing says so is not documented.
-                let language = language.or((!self.compiler.cxx).then_some(Language::C)).filter(|_| has_stdin);
-                self.inputs.push(Input { path: arg, language: language.ok_or(Reason::Stdin)?, index });
+                if !has_stdin {
+                    return Err(Reason::Stdin);
+                }
+                // Where nothing says otherwise it is C, for `g++` and `clang++` too.
+                self.inputs.push(Input { path: arg, language: language.unwrap_or(Language::C), index });
                 index += 1;
                 continue;
             }

@@ -12,7 +12,8 @@ pub struct Thunk {
     /// What to run.
     pub function: Function,
     /// Everything that is visible to it, by path. A path may lie inside the tree of a shorter path: the two are merged,
-    /// and the longer path wins. A file at [`Thunk::STDIN`] is its standard input, which is empty without one.
+    /// and the longer path wins. A file at [`Thunk::STDIN`] is its standard input, which is empty without one; a
+    /// link at [`Thunk::STDERR`] tells where standard error goes.
     pub inputs: BTreeMap<AbsPath, Input>,
     /// What it writes.
     pub outputs: BTreeMap<Tag, Output>,
@@ -69,6 +70,24 @@ const MAGIC: &[u8; 3] = b"ggT";
 impl Thunk {
     /// Where an input is not seen as a file, but read as standard input.
     pub const STDIN: &str = "/dev/stdin";
+
+    /// Where an input that is a link to [`Thunk::STDOUT`] means that both are one, so that what is written stays in order. All
+    /// of it counts as standard output then.
+    pub const STDERR: &str = "/dev/stderr";
+
+    /// See [`Thunk::STDERR`].
+    pub const STDOUT: &str = "/dev/stdout";
+
+    /// Whether standard output and error are one.
+    pub fn is_merged(&self) -> bool {
+        let link = AbsPath::new(Self::STDERR).ok().and_then(|path| self.inputs.get(&path));
+        matches!(link, Some(Input::Symlink(target)) if target == Self::STDOUT)
+    }
+
+    /// Whether an input at this path is no file that the program sees.
+    pub fn is_stream(path: &AbsPath) -> bool {
+        [Self::STDIN, Self::STDERR].iter().any(|stream| stream.as_bytes() == path.as_bytes())
+    }
 
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {

@@ -25,8 +25,7 @@ pub type Materialise = dyn Fn(&AbsPath, &Name, u32) -> io::Result<()> + Send + S
 
 /// Checks that every input is in place, and takes away outputs of an earlier run, which must not pass for this one's.
 pub(crate) fn prepare(job: &Job<'_>, store: &Store, materialise: Option<&Materialise>) -> Result<()> {
-    let seen = |path: &AbsPath| path.as_bytes() != Thunk::STDIN.as_bytes();
-    for (path, input) in job.description.inputs.iter().filter(|(path, _)| seen(path)) {
+    for (path, input) in job.description.inputs.iter().filter(|(path, _)| !Thunk::is_stream(path)) {
         let fits = match input {
             Input::File { object, mode } => {
                 let value = value_of(job, object)?;

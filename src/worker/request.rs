@@ -60,6 +60,8 @@ pub(crate) struct Request<'a> {
     pub timeout_ns: u64,
     /// The host's file that is standard input; empty: none.
     pub stdin: OsString,
+    /// Standard error goes where standard output goes.
+    pub merged: bool,
     pub terminal: bool,
     /// Bytes of data that each process may have; 0 for no limit.
     pub memory_limit: u64,
@@ -80,6 +82,7 @@ impl<'a> Request<'a> {
         w.small(self.umask);
         w.number(self.timeout_ns);
         w.text(&self.stdin);
+        w.byte(self.merged.into());
         w.byte(self.terminal.into());
         w.number(self.memory_limit);
         w.list(self.outputs.iter(), Writer::text);
@@ -98,6 +101,7 @@ impl<'a> Request<'a> {
             umask: r.small()?,
             timeout_ns: r.number()?,
             stdin: r.text()?,
+            merged: r.byte()? != 0,
             terminal: r.byte()? != 0,
             memory_limit: r.number()?,
             outputs: r.list(Reader::text)?,
@@ -166,6 +170,7 @@ mod tests {
             umask: 0o22,
             timeout_ns: 7,
             stdin: "/i".into(),
+            merged: true,
             terminal: true,
             memory_limit: 9,
             outputs: vec!["/o".into()],

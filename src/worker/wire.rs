@@ -17,7 +17,7 @@ use crate::Failure;
 mod text;
 
 /// The version of these messages. It changes when an older reader would misunderstand.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The most bytes of a request and of an answer: 6 MB for a synchronous call (AWS Lambda Developer Guide, "Lambda
 /// quotas": invocation payload), as its service counts them, 6 x 1024 x 1024.

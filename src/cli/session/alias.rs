@@ -76,7 +76,8 @@ impl Aliases {
         };
         let mut names: Vec<&[u8]> = found.into_iter().collect();
         names.sort_by_key(|name| (place(name), name.len()));
-        let pairs = names.into_iter().enumerate().map(|(at, name)| (name.to_vec(), stand_in(at, name))).collect::<Vec<_>>();
+        let pairs =
+            names.into_iter().enumerate().map(|(at, name)| (name.to_vec(), stand_in(at, name))).collect::<Vec<_>>();
         if pairs.is_empty() {
             return None;
         }
@@ -92,16 +93,16 @@ impl Aliases {
         }
         let text = |text: &OsStr| OsString::from_vec(alias.told(text.as_bytes()));
         let path = |path: &AbsPath| AbsPath::from_bytes(&alias.told(path.as_bytes())).ok();
-        let concerned = |path: &AbsPath| {
-            path.as_path().starts_with(thunk.function.cwd.as_path()) || alias.is_in(path.as_bytes())
-        };
+        let concerned =
+            |path: &AbsPath| path.as_path().starts_with(thunk.function.cwd.as_path()) || alias.is_in(path.as_bytes());
         let input = |at: &AbsPath, it: &Input| if concerned(at) { self.input(alias, it) } else { Some(it.clone()) };
         let mut renamed = thunk.clone();
         let function = &mut renamed.function;
         function.args = function.args.iter().map(|arg| text(arg)).collect();
         function.env = function.env.iter().map(|(name, value)| (name.clone(), text(value))).collect();
         function.cwd = path(&function.cwd)?;
-        renamed.inputs = thunk.inputs.iter().map(|(at, it)| Some((path(at)?, input(at, it)?))).collect::<Option<_>>()?;
+        renamed.inputs =
+            thunk.inputs.iter().map(|(at, it)| Some((path(at)?, input(at, it)?))).collect::<Option<_>>()?;
         for output in renamed.outputs.values_mut() {
             output.path = path(&output.path)?;
         }
@@ -201,7 +202,8 @@ impl Alias {
             false => Change::None,
             true if self.is_like_text(&content) => Change::To(self.back(&content)),
             true if self.plain && content.starts_with(b"\x7fELF") => {
-                let back = self.pairs.iter().try_fold(content, |content, (name, other)| shortened(content, other, name));
+                let back =
+                    self.pairs.iter().try_fold(content, |content, (name, other)| shortened(content, other, name));
                 back.map_or(Change::Impossible, Change::To)
             }
             true => Change::Impossible,

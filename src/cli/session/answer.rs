@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use gg_force::{Cause, Request};
-use gg_ir::{Failed, Input, Name, Placeholder, Reference, Tag, Thunk};
+use gg_ir::{AbsPath, Failed, Input, Name, Placeholder, Reference, Tag, Thunk};
 use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
@@ -31,6 +31,15 @@ const NOT_FOUND: i32 = 127;
 
 /// Names the wrappers that a call came out of.
 const WRAPPED: &str = "GG_WRAPPED";
+
+/// How an awaited step is run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Variant {
+    /// Under the caller's own names, since they cannot be put into what comes out.
+    own_names: bool,
+    /// With one stream for standard output and error, since the caller has one for them and both are used.
+    merged: bool,
+}
 
 impl Session {
     /// Serves one connection to its end.
@@ -80,7 +89,7 @@ impl Session {
         match plan {
             Plan::Here(reason) => self.here(socket, message, &call, &reason),
             Plan::Thunk(step) => match self.sealed(&call, &step, message) {
-                Ok(sealed) => self.thunk(socket, message, &call, &step, sealed, false),
+                Ok(sealed) => self.thunk(socket, message, &call, &step, sealed, Variant::default()),
                 Err(reason) => self.here(socket, message, &call, &reason),
             },
         }
@@ -139,11 +148,15 @@ impl Session {
         call: &Call,
         step: &Step,
         sealed: SealedStep,
-        again: bool,
+        variant: Variant,
     ) -> io::Result<()> {
-        let SealedStep { thunk, outputs } = sealed;
+        let SealedStep { mut thunk, outputs } = sealed;
+        if variant.merged {
+            let path = AbsPath::new(Thunk::STDERR).map_err(io::Error::other)?;
+            thunk.inputs.insert(path, Input::Symlink(Thunk::STDOUT.into()));
+        }
         let at_once = self.at_once(message, step, &outputs);
-        let renamed = at_once.filter(|_| self.options.lazy && self.options.isolated && !again);
+        let renamed = at_once.filter(|_| self.options.lazy && self.options.isolated && !variant.own_names);
         let renamed = renamed.and_then(|_| self.aliases.of(&thunk));
         let (alias, thunk) = match renamed {
             Some((alias, renamed)) => (alias, renamed),
@@ -191,10 +204,10 @@ impl Session {
         if at_once.is_some() {
             if let Some(failed) = self.known_failure(&name, &thunk) {
                 self.deliveries.enter_known(&name);
-                return self.failed_before(socket, message, call, step, &outputs, &alias.failed(&failed));
+                return self.failed_before(socket, message, call, step, &outputs, &alias.failed(&failed), variant);
             }
             self.coordinator.add(request);
-            return self.awaited(socket, message, call, step, &thunk, &name, &outputs, &alias);
+            return self.awaited(socket, message, call, step, &thunk, &name, &outputs, &alias, variant);
         }
         let unplaced = match self.place(&name, &thunk, step, &outputs, message.umask) {
             Ok(unplaced) => unplaced,
@@ -225,17 +238,18 @@ impl Session {
         name: &Name,
         outputs: &BTreeMap<Tag, PathBuf>,
         alias: &Alias,
+        variant: Variant,
     ) -> io::Result<()> {
         let mut outcome = self.coordinator.wait(name);
         if let (Ok(reduction), false) = (&outcome, alias.is_empty()) {
             match self.aliases.reduction(alias, reduction) {
                 Some(told) => outcome = Ok(Arc::new(told)),
-                None => return self.under_its_own_name(socket, message, call, step),
+                None => return self.vary(socket, message, call, step, Variant { own_names: true, ..variant }),
             }
         }
         let status = match outcome {
             Ok(reduction) if mixed(message, &reduction.stdout, &reduction.stderr) => {
-                return self.here(socket, message, call, &Reason::Mixed);
+                return self.vary(socket, message, call, step, Variant { merged: true, ..variant });
             }
             Ok(reduction) => match self.deliveries.place(name, &reduction, outputs) {
                 Ok(()) => {
@@ -258,7 +272,7 @@ impl Session {
                         stderr: program.stderr.clone(),
                     };
                     self.remember(thunk, program, &failed);
-                    return self.failed_before(socket, message, call, step, outputs, &alias.failed(&failed));
+                    return self.failed_before(socket, message, call, step, outputs, &alias.failed(&failed), variant);
                 }
                 other => {
                     remove_made(step, outputs);
@@ -271,15 +285,27 @@ impl Session {
         self.exit(socket, message, status)
     }
 
-    /// A probe whose result depends on what its files are called.
-    fn under_its_own_name(&self, socket: &UnixStream, message: &Message, call: &Call, step: &Step) -> io::Result<()> {
+    /// Runs an awaited step in another way, since its result cannot be used.
+    fn vary(
+        &self,
+        socket: &UnixStream,
+        message: &Message,
+        call: &Call,
+        step: &Step,
+        variant: Variant,
+    ) -> io::Result<()> {
+        // Where steps work on the files of the tree, it has been done already.
+        if variant.merged && !self.options.isolated {
+            return self.here(socket, message, call, &Reason::Mixed);
+        }
         match self.sealed(call, step, message) {
-            Ok(sealed) => self.thunk(socket, message, call, step, sealed, true),
+            Ok(sealed) => self.thunk(socket, message, call, step, sealed, variant),
             Err(reason) => self.here(socket, message, call, &reason),
         }
     }
 
     /// Answers with how the step failed.
+    #[allow(clippy::too_many_arguments)]
     fn failed_before(
         &self,
         socket: &UnixStream,
@@ -288,9 +314,10 @@ impl Session {
         step: &Step,
         outputs: &BTreeMap<Tag, PathBuf>,
         failed: &Failed,
+        variant: Variant,
     ) -> io::Result<()> {
         if mixed(message, &failed.stdout, &failed.stderr) {
-            return self.here(socket, message, call, &Reason::Mixed);
+            return self.vary(socket, message, call, step, Variant { merged: true, ..variant });
         }
         remove_made(step, outputs);
         write_to(message.fds[1].as_ref(), &failed.stdout);

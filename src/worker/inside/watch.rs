@@ -36,6 +36,7 @@ pub(super) struct Streams {
     input: File,
     out: (OwnedFd, OwnedFd),
     err: (OwnedFd, OwnedFd),
+    merged: bool,
 }
 
 impl Streams {
@@ -48,12 +49,13 @@ impl Streams {
         // Where the machine has no pseudo-terminals only the colour is lost.
         let open = || if terminal { pseudo_terminal().or_else(|_| pipe()) } else { pipe() };
         let open = || open().map_err(step("make a pipe or pseudo-terminal for the output"));
-        Ok(Self { input, out: open()?, err: open()? })
+        Ok(Self { input, out: open()?, err: open()?, merged: request.merged })
     }
 
     /// The program's ends.
     pub fn there(&self) -> [BorrowedFd<'_>; 3] {
-        [self.input.as_fd(), self.out.1.as_fd(), self.err.1.as_fd()]
+        let err = if self.merged { &self.out.1 } else { &self.err.1 };
+        [self.input.as_fd(), self.out.1.as_fd(), err.as_fd()]
     }
 }
 
@@ -134,7 +136,7 @@ pub(super) fn watch(
 ) -> Step<Run> {
     let namespaces = kind == SandboxKind::Namespace;
     let deadline = Instant::now().checked_add(Duration::from_nanos(request.timeout_ns));
-    let Streams { input: _, out: (out, out_there), err: (err, err_there) } = streams;
+    let Streams { input: _, merged: _, out: (out, out_there), err: (err, err_there) } = streams;
     drop((out_there, err_there));
     let mut captures = [Capture::new(running.report, 1 << 16), Capture::new(out, CAP), Capture::new(err, CAP)];
     // Why it was killed, if it was, and until when output is awaited once the first process is gone.

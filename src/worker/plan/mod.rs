@@ -51,7 +51,7 @@ impl Planner {
         let mut layers = Layers::new(&self.farm);
         for (path, input) in &job.description.inputs {
             match input {
-                Input::File { .. } if path.as_bytes() == Thunk::STDIN.as_bytes() => {}
+                _ if Thunk::is_stream(path) => {}
                 Input::File { object, mode } => layers.file(path, value_of(job, object)?, *mode)?,
                 Input::Tree(name) => layers.tree(path, *name)?,
                 Input::Symlink(target) => layers.link(path, target)?,
@@ -132,6 +132,7 @@ pub(crate) fn bare_request(job: &Job<'_>, memory_limit: u64) -> Request<'static>
         // Beyond five centuries there is no deadline.
         timeout_ns: job.timeout.min(Duration::from_nanos(u64::MAX)).as_nanos() as u64,
         stdin: OsString::new(),
+        merged: job.description.is_merged(),
         terminal: job.terminal,
         memory_limit,
         outputs: job.description.outputs.values().map(|output| output.path.as_path().into()).collect(),
