@@ -55,6 +55,8 @@ pub(crate) fn step(call: &Call, world: &dyn World) -> Option<Step> {
         true => (environment::visible(&call.env), of_driver(call, world)?),
         false => (draft::environment(&call.env, &[]), of_binutils(call)?),
     };
+    // Nothing relative is in the question.
+    let env = env.into_iter().filter(|(name, _)| name != "PWD").collect();
     Some(Step {
         kind: StepKind::Query,
         argv: call.argv.clone(),

@@ -2,6 +2,7 @@
 
 mod project;
 
+mod build_systems;
 #[cfg(feature = "lambda")]
 mod cloud;
 mod command_lines;
@@ -29,5 +30,6 @@ mod same_tree;
 mod sandboxes;
 mod stdin;
 mod store;
+mod toolchains;
 mod unmodelled;
 mod wanted;

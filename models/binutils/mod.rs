@@ -61,6 +61,11 @@ const NAMES: &[(&str, Tool)] = &[
     ("strings", Tool::Reader),
     ("addr2line", Tool::Reader),
     ("c++filt", Tool::Reader),
+    ("llvm-windres", Tool::Unmodelled),
+    ("windres", Tool::Unmodelled),
+    ("windmc", Tool::Unmodelled),
+    ("llvm-dlltool", Tool::Unmodelled),
+    ("dlltool", Tool::Unmodelled),
 ];
 
 /// A tool of this module.
@@ -84,6 +89,9 @@ pub enum Tool {
     Yasm,
     /// A tool that only prints what it reads: `nm`, `readelf`, `objdump`, `size`, `strings`, `addr2line`, `c++filt`.
     Reader,
+    /// A tool that starts compilers of its own, or whose options say too little of its files: `windres`, `dlltool`. It runs here,
+    /// and `gg report` says so.
+    Unmodelled,
 }
 
 impl Tool {
@@ -149,6 +157,7 @@ impl Binutils {
             Tool::As => as_::plan(call, world, &as_::includes),
             Tool::Nasm => nasm::plan(call, world, nasm::Dialect::Nasm),
             Tool::Yasm => nasm::plan(call, world, nasm::Dialect::Yasm),
+            Tool::Unmodelled => Plan::Here(Reason::NoModel),
             Tool::Reader => {
                 let name = call.tool.file_name().unwrap_or_default();
                 Plan::Here(Reason::Reads(String::from_utf8_lossy(name.as_bytes()).into_owned()))

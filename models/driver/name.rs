@@ -30,6 +30,8 @@ const NAMES: &[(&[u8], Option<Family>, bool)] = &[
     (b"g++", Some(Family::Gcc), true),
     (b"clang", Some(Family::Clang), false),
     (b"clang++", Some(Family::Clang), true),
+    // Its own language is foreign, the rest is GCC's.
+    (b"gfortran", Some(Family::Gcc), false),
     // Which compiler these are, only the file behind them says.
     (b"cc", None, false),
     (b"c++", None, true),

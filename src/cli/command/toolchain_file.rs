@@ -25,13 +25,12 @@ endif()
 "#;
 
 /// What is added where the kernel does not: CMake calls compilers by their paths, past the stand-ins that lead PATH.
-const LAUNCHERS: &str = r#"foreach(language C CXX ASM)
-  foreach(what COMPILER LINKER)
-    if(NOT CMAKE_${language}_${what}_LAUNCHER)
-      set(CMAKE_${language}_${what}_LAUNCHER "${CMAKE_CURRENT_LIST_DIR}/launch")
-    endif()
-  endforeach()
-endforeach()
+const LAUNCHERS: &str = r#"# No tool is written down by the name of its stand-in, which goes when the build ends.
+string(REGEX REPLACE "(^|:)[^:]*/sessions/[^:/]+/bin(:|$)" "\\1" GG_PATH "$ENV{PATH}")
+set(ENV{PATH} "${GG_PATH}")
+# CMAKE_<LANG>_COMPILER_LAUNCHER has no say in assembly.
+set_property(GLOBAL PROPERTY RULE_LAUNCH_COMPILE "${CMAKE_CURRENT_LIST_DIR}/launch")
+set_property(GLOBAL PROPERTY RULE_LAUNCH_LINK "${CMAKE_CURRENT_LIST_DIR}/launch")
 "#;
 
 /// Calls a tool by its name, if stand-ins lead PATH; `@SESSIONS@` is where they are.

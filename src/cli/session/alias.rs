@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gg_ir::{AbsPath, Failed, Input, Kind, Name, Reduction, Reference, Thunk};
 use gg_store::Store;
 
-use super::temporary::Temporaries;
+use super::temporary::{Temporaries, Temporary};
 
 /// Files up to this length are looked through for names.
 const MOST: u64 = 16 << 20;
@@ -68,16 +68,16 @@ impl Aliases {
         }
         let outputs = thunk.outputs.values().map(|output| &output.path);
         let paths = thunk.inputs.keys().chain(outputs).chain([&function.cwd]);
-        let found: BTreeSet<&[u8]> = paths.flat_map(|path| self.temporaries.names(path.as_path())).collect();
+        let found: BTreeSet<Temporary> = paths.flat_map(|path| self.temporaries.names(path.as_path())).collect();
         // In the order in which the command names them, which stays the same.
         let place = |name: &[u8]| {
             let mut texts = function.args.iter().map(|arg| arg.as_bytes()).chain([function.cwd.as_bytes()]).enumerate();
             texts.find_map(|(at, text)| Some((at, find(text, name)?))).unwrap_or((usize::MAX, 0))
         };
-        let mut names: Vec<&[u8]> = found.into_iter().collect();
-        names.sort_by_key(|name| (place(name), name.len()));
-        let pairs =
-            names.into_iter().enumerate().map(|(at, name)| (name.to_vec(), stand_in(at, name))).collect::<Vec<_>>();
+        let mut names: Vec<Temporary> = found.into_iter().collect();
+        names.sort_by_key(|it| (place(it.name), it.name.len()));
+        let pairs: Vec<_> =
+            names.into_iter().enumerate().map(|(at, it)| (it.name.to_vec(), stand_in(at, it))).collect();
         if pairs.is_empty() {
             return None;
         }
@@ -221,12 +221,10 @@ enum Change {
     Impossible,
 }
 
-/// What stands in place of a name: as long as that, so that texts stay aligned and bytes in their places; or, if there is a
-/// number in the name, which may have another length the next time, longer than it.
-fn stand_in(at: usize, name: &[u8]) -> Vec<u8> {
-    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    let has_number = name.split(|byte| !byte.is_ascii_alphanumeric()).any(is_number);
-    let length = if has_number { (name.len() / 16 + 1) * 16 } else { name.len() };
+/// What stands in place of a name: as long as that, so that texts stay aligned and bytes in their places; or longer, where the
+/// next name may have another length.
+fn stand_in(at: usize, it: Temporary) -> Vec<u8> {
+    let length = if it.varies { (it.name.len() / 16 + 1) * 16 } else { it.name.len() };
     let mut text = format!("Gg{at}").into_bytes();
     let rest = length.saturating_sub(text.len());
     text.extend(b"qz".iter().cycle().take(rest));
@@ -277,7 +275,8 @@ mod tests {
     use super::*;
 
     fn alias(name: &str) -> Alias {
-        Alias { pairs: vec![(name.into(), stand_in(0, name.as_bytes()))], plain: true }
+        let it = Temporary { name: name.as_bytes(), varies: name.starts_with("vpx") };
+        Alias { pairs: vec![(name.into(), stand_in(0, it))], plain: true }
     }
 
     #[test]

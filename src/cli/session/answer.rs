@@ -170,7 +170,9 @@ impl Session {
             Err(error) => return self.here(socket, message, call, &Reason::Unsealable(error.to_string())),
         };
         let command = Arc::new(CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() });
-        let label = outputs.values().next().map_or_else(|| command.shown(), |path| path.display().to_string());
+        // What the call is made for comes first.
+        let made = step.writes.first().and_then(|write| outputs.iter().find(|(tag, _)| tag.as_str() == write.tag));
+        let label = made.map_or_else(|| command.shown(), |(_, path)| path.display().to_string());
         self.deliveries.enter(
             name,
             StepEntry {

@@ -38,6 +38,15 @@ const ENDINGS: &[&str] = &[
 /// Shorter names might stand in a file by chance.
 const SHORTEST: usize = 6;
 
+/// A made-up name in a path, its fixed beginning included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Temporary<'a> {
+    /// The name.
+    pub name: &'a [u8],
+    /// There is a number in it, so that the next one may have another length.
+    pub varies: bool,
+}
+
 /// Which names are made up.
 #[derive(Debug)]
 pub struct Temporaries {
@@ -70,20 +79,22 @@ impl Temporaries {
     }
 
     /// The made-up names in a path.
-    pub fn names<'a>(&self, path: &'a Path) -> Vec<&'a [u8]> {
-        let mut names: Vec<&[u8]> = path.iter().filter_map(|part| made_up(part.as_bytes())).collect();
+    pub fn names<'a>(&self, path: &'a Path) -> Vec<Temporary<'a>> {
+        let mut names: Vec<Temporary> = path.iter().filter_map(|part| made_up(part.as_bytes())).collect();
         if let Some(name) = self.inside(path) {
             let name = without_ending(name.as_bytes());
-            if name.len() >= SHORTEST && !names.iter().any(|known| name.starts_with(known)) {
-                names.push(name);
+            if name.len() >= SHORTEST && !names.iter().any(|known| name.starts_with(known.name)) {
+                let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+                let varies = name.split(|byte| !byte.is_ascii_alphanumeric()).any(is_number);
+                names.push(Temporary { name, varies });
             }
         }
         names
     }
 }
 
-/// The made-up name that a part of a path begins with, its fixed beginning included.
-fn made_up(part: &[u8]) -> Option<&[u8]> {
+/// The made-up name that a part of a path begins with.
+fn made_up(part: &[u8]) -> Option<Temporary<'_>> {
     NAMES.iter().find_map(|(beginning, made)| {
         let rest = part.strip_prefix(beginning.as_bytes())?;
         let of = |is: fn(&u8) -> bool| rest.iter().take_while(|byte| is(byte)).count();
@@ -96,7 +107,8 @@ fn made_up(part: &[u8]) -> Option<&[u8]> {
             }
             Made::Number => Some(of(u8::is_ascii_digit)).filter(|length| *length > 0 && *length == rest.len()),
         };
-        Some(&part[..beginning.len() + length?])
+        let varies = matches!(made, Made::Number);
+        Some(Temporary { name: &part[..beginning.len() + length?], varies })
     })
 }
 
@@ -132,9 +144,12 @@ mod tests {
         ];
         for (path, names) in rows {
             let found = all.names(Path::new(path));
-            let found: Vec<_> = found.iter().map(|name| std::str::from_utf8(name).unwrap()).collect();
+            let found: Vec<_> = found.iter().map(|it| std::str::from_utf8(it.name).unwrap()).collect();
             assert_eq!(&found[..], *names, "{path}");
         }
+        let varies = |path: &'static str| all.names(Path::new(path))[0].varies;
+        assert!(varies("/tmp/vpx-conf-123-45.c") && varies("/k/.tmp_4711/tmp"));
+        assert!(!varies("/p/cmTC_12345.dir/x") && !varies("/tmp/ffconf.a8sD7f6s/test.c"));
         assert!(all.holds(Path::new("/tmp/a.c")) && !all.holds(Path::new("/tmp/mine/tree/a.c")));
     }
 }
