@@ -47,3 +47,36 @@ fn the_fallback_without_laziness_gives_the_same() {
     crate::project::assert_same(&lazy, &project.manifest());
     assert_eq!(project.report()["lazy"], false);
 }
+
+#[test]
+fn copies_of_placeholders_are_placeholders() {
+    let project = Project::new();
+    project
+        .write(
+            "Makefile",
+            "all: app lib.o\n\
+             \tcp app copy; cp app lib.o dir; cp -p lib.o kept.o; cp lib.o old.o; cp app link; install -m 640 app installed\n\
+             \tinstall -D app new/dir/app; install -t dir2 app lib.o; mkdir -p bin && install -s app bin/stripped; cp -l lib.o hard.o\n\
+             \tcat lib.o old.o | cksum >sum; cp missing . 2>errors || cp app app 2>>errors || true; sh -c 'cp copy \"$$0\"; ./copy2' copy2\n\
+             app: lib.o\n\t$(CC) lib.o -o app\nlib.o: lib.c\n\t$(CC) -c lib.c -o lib.o\n",
+        )
+        .write("lib.c", "int main(void) { return 0; }\n")
+        .write("dir/.keep", "")
+        .write("dir2/.keep", "")
+        .write("old.o", "what was there")
+        .write("behind", "a link leads here");
+    project.sh("chmod 600 old.o; ln -s behind link; touch -d 2020-01-01 lib.c").ok();
+    project.same_as_make(&[]).ok();
+    assert_eq!(project.ran_here(), Vec::<String>::new());
+    project.sh("./copy && dir/app && test ! -x installed").ok();
+
+    // Nobody has waited for them.
+    project.sh("rm -rf app lib.o copy* kept.o installed").ok();
+    project.write("Makefile2", "all: lib.o\n\tcp lib.o copy.o; install -m 640 lib.o installed; cp copy.o copy2.o\nlib.o: lib.c\n\t$(CC) -c lib.c -o lib.o\n");
+    project.gg(&["infer", "--", "make", "-f", "Makefile2"]).ok();
+    for name in ["lib.o", "copy.o", "copy2.o", "installed"] {
+        assert!(project.is_placeholder(name), "{name}");
+    }
+    project.gg(&["force"]).ok();
+    project.sh("cmp lib.o copy.o && cmp lib.o copy2.o && cmp lib.o installed && test $(stat -c %a installed) = 640").ok();
+}

@@ -1,6 +1,7 @@
 //! What one trapped call needs: nothing, an error, or files first.
 
 use std::collections::HashSet;
+use std::ffi::CStr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::memory::{self, Unread};
 use crate::place::{Base, Place, Views};
 use crate::redirect::redirect;
 use crate::watch::Counters;
-use crate::{Access, Guard, programs};
+use crate::{Access, Copying, Guard, programs};
 
 /// Arguments of a program that are looked at, at most.
 const ARGUMENTS: usize = 65536;
@@ -116,19 +117,9 @@ impl Case<'_> {
         if abi.is_native()
             && !(concerned || place.foreign || place.path.is_empty())
             && let Some(other) = self.guard.instead(&shown, self.notice.pid)
+            && let Some(verdict) = self.lead(at, &other)
         {
-            let (id, tid) = (self.notice.id, self.notice.pid);
-            let stubborn = || self.judge.stubborn.lock().unwrap_or_else(PoisonError::into_inner);
-            // One that could not be redirected asks once more for the same.
-            if !stubborn().remove(&tid) {
-                if redirect(&self.judge.listener, id, tid, at.path, &other).is_ok() {
-                    return Some(Verdict::Done);
-                }
-                if !self.judge.listener.valid(id) {
-                    stubborn().insert(tid);
-                    return Some(Verdict::Done);
-                }
-            }
+            return Some(verdict);
         }
         self.guard.executed(&shown);
         let pointer = abi.pointer;
@@ -136,6 +127,18 @@ impl Case<'_> {
         let name = place.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
         if programs::looks_first(name) {
             self.arguments(&place, argv, pointer, &mut errands);
+            let can_be_led = abi.is_native() && !(concerned || place.foreign || place.path.is_empty());
+            if can_be_led && !errands.is_empty() {
+                match self.guard.copies(&shown, self.notice.pid) {
+                    Copying::Produce => {}
+                    Copying::Leave => errands.clear(),
+                    Copying::Lead(other) => {
+                        if let Some(verdict) = self.lead(at, &other) {
+                            return Some(verdict);
+                        }
+                    }
+                }
+            }
         }
         let (mut place, mut file) = (place, found.id);
         for _ in 0..=INTERPRETERS {
@@ -159,6 +162,24 @@ impl Case<'_> {
             }
         }
         if errands.is_empty() { None } else { self.hold(errands) }
+    }
+
+    /// Makes the process execute another program; `None` if it cannot be made to.
+    fn lead(&self, at: At, other: &CStr) -> Option<Verdict> {
+        let (id, tid) = (self.notice.id, self.notice.pid);
+        let stubborn = || self.judge.stubborn.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that could not be redirected asks once more for the same.
+        if stubborn().remove(&tid) {
+            return None;
+        }
+        if redirect(&self.judge.listener, id, tid, at.path, other).is_ok() {
+            return Some(Verdict::Done);
+        }
+        if self.judge.listener.valid(id) {
+            return None;
+        }
+        stubborn().insert(tid);
+        Some(Verdict::Done)
     }
 
     /// Placeholders among the arguments, and among the values of options like `--target-directory=`.

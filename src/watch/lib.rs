@@ -109,6 +109,17 @@ pub enum Access {
     Stat,
 }
 
+/// What becomes of a program that looks at placeholders by plain `stat` before it copies them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Copying {
+    /// The placeholders are produced before it starts.
+    Produce,
+    /// This is executed in its place, as with [`Guard::instead`].
+    Lead(std::ffi::CString),
+    /// It knows what it does.
+    Leave,
+}
+
 /// Knows the placeholders and can replace them. Its methods are called on threads of this crate.
 ///
 /// While [`spawn`] runs, the guard is already being asked (the command's own `execve` is the first trapped call): a
@@ -157,6 +168,13 @@ pub trait Guard: Send + Sync + 'static {
     fn instead(&self, program: &Path, caller: u32) -> Option<std::ffi::CString> {
         let _ = (program, caller);
         None
+    }
+
+    /// What is to become of a program that copies files, placeholders among its arguments. `caller` is the thread that is about
+    /// to execute it. Called on a supervisor's thread.
+    fn copies(&self, program: &Path, caller: u32) -> Copying {
+        let _ = (program, caller);
+        Copying::Produce
     }
 
     /// The memory or the directory of a process could not be read, so its call went on unseen. That happens to

@@ -16,6 +16,7 @@ use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
 use super::alias::Alias;
+use super::copy;
 use super::deliver::{CommandLine, Delivery};
 use super::probe::{is_our_own_output, is_probes, mixed};
 use super::rescue::Planned;
@@ -67,6 +68,12 @@ impl Session {
             write_to(message.fds[2].as_ref(), text.as_bytes());
             return wire::answer(socket, &Answer::Exit(NOT_FOUND));
         };
+        if copy::is_copier(name) {
+            return match self.copy(name, message)? {
+                true => self.exit(socket, message, 0),
+                false => wire::answer(socket, &Answer::Exec(&tool)),
+            };
+        }
         let mut env = message.env.clone();
         env.insert("PATH".into(), path);
         env.remove(OsStr::new(WRAPPED));

@@ -19,6 +19,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gg_models::Models;
 
+use super::copy;
+
 /// The directory of detours in a session's own.
 const AT: &str = "at";
 /// The link to the tool.
@@ -77,6 +79,28 @@ impl Detours {
         let detour = self.make(program, name).ok().flatten();
         made.insert(program.to_path_buf(), (identity, detour.clone()));
         detour
+    }
+
+    /// Where a program that copies files is led to; `None` for one that is not to be led anywhere.
+    pub fn of_copier(&self, program: &Path, caller: u32) -> Option<CString> {
+        let name = program.file_name().filter(|name| copy::is_copier(name))?;
+        let info = fs::metadata(program).ok()?;
+        if self.was_built(program, &info) || self.is_within_a_tool(caller) {
+            return None;
+        }
+        let identity = (info.dev(), info.ino(), info.size(), info.mtime(), info.mtime_nsec());
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = made.get(program).filter(|(was, _)| *was == identity) {
+            return known.clone();
+        }
+        let detour = self.make(program, name).ok().flatten();
+        made.insert(program.to_path_buf(), (identity, detour.clone()));
+        detour
+    }
+
+    /// Whether a program is a stand-in of a session's.
+    pub fn is_stand_in(&self, program: &Path) -> bool {
+        program.starts_with(&self.sessions)
     }
 
     /// Whether a file was made since the session began. What counts is the time of its own change, which nobody can set back,

@@ -5,7 +5,7 @@ use std::ffi::{CString, OsStr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gg_watch::{Access, FileId, Guard};
+use gg_watch::{Access, Copying, FileId, Guard};
 
 use super::Session;
 use super::placeholders::Placeholders;
@@ -54,6 +54,14 @@ impl Guard for SessionGuard {
 
     fn instead(&self, program: &Path, caller: u32) -> Option<CString> {
         if self.session.options.detours { self.session.detours.of(program, caller) } else { None }
+    }
+
+    fn copies(&self, program: &Path, caller: u32) -> Copying {
+        match &self.session.detours {
+            _ if !self.session.options.detours => Copying::Produce,
+            detours if detours.is_stand_in(program) => Copying::Leave,
+            detours => detours.of_copier(program, caller).map_or(Copying::Produce, Copying::Lead),
+        }
     }
 
     fn executed(&self, program: &Path) {

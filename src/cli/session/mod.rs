@@ -4,6 +4,7 @@
 //!
 //! - `wire`: what a stub says and what it is answered
 //! - `answer`: what becomes of one call
+//! - `copy`: copies of placeholders
 //! - `probe`: which calls are awaited, and what is remembered of those that failed
 //! - `temporary`, `alias`: probes whose names are made up anew each time, under names that stay the same
 //! - `machine`: the file system and programs as models see them
@@ -18,6 +19,7 @@
 
 mod alias;
 mod answer;
+mod copy;
 mod deliver;
 mod detours;
 mod gather;

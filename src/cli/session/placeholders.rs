@@ -128,6 +128,16 @@ impl Placeholders {
     /// # Errors
     /// Whatever the file system says; then nothing has changed.
     pub fn place(&self, path: &Path, placeholder: Placeholder, mode: u32) -> io::Result<()> {
+        self.place_copy(path, placeholder, mode, false)
+    }
+
+    /// The same for a copy; `said` if the permission bits are not those of what it stands for.
+    ///
+    /// # Errors
+    /// Whatever the file system says; then nothing has changed.
+    pub fn place_copy(&self, path: &Path, placeholder: Placeholder, mode: u32, said: bool) -> io::Result<()> {
+        /// Not what any file has, so that what it has counts.
+        const NONE: u32 = u32::MAX;
         self.journal.placeholder(path)?;
         let content = placeholder.encode();
         self.write_beside(
@@ -135,7 +145,8 @@ impl Placeholders {
             |file| file.write_all(&content).map(|()| mode),
             |temporary, id| {
                 // Known before it can be seen: whoever opens it finds it here.
-                let serial = locked(&self.standing).insert(id, placeholder.clone(), path, mode);
+                let given = if said { NONE } else { mode };
+                let serial = locked(&self.standing).insert(id, placeholder.clone(), path, given);
                 fs::rename(temporary, path).inspect_err(|_| {
                     locked(&self.standing).remove(id, serial);
                 })
