@@ -78,5 +78,7 @@ fn copies_of_placeholders_are_placeholders() {
         assert!(project.is_placeholder(name), "{name}");
     }
     project.gg(&["force"]).ok();
-    project.sh("cmp lib.o copy.o && cmp lib.o copy2.o && cmp lib.o installed && test $(stat -c %a installed) = 640").ok();
+    project
+        .sh("cmp lib.o copy.o && cmp lib.o copy2.o && cmp lib.o installed && test $(stat -c %a installed) = 640")
+        .ok();
 }

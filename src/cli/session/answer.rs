@@ -257,7 +257,7 @@ impl Session {
             }
         }
         let status = match outcome {
-            Ok(reduction) if mixed(message, &reduction.stdout, &reduction.stderr) => {
+            Ok(reduction) if mixed(&message.fds, &reduction.stdout, &reduction.stderr) => {
                 return self.vary(socket, message, call, step, Variant { merged: true, ..variant });
             }
             Ok(reduction) => match self.deliveries.place(name, &reduction, outputs) {
@@ -325,7 +325,7 @@ impl Session {
         failed: &Failed,
         variant: Variant,
     ) -> io::Result<()> {
-        if mixed(message, &failed.stdout, &failed.stderr) {
+        if mixed(&message.fds, &failed.stdout, &failed.stderr) {
             return self.vary(socket, message, call, step, Variant { merged: true, ..variant });
         }
         remove_made(step, outputs);

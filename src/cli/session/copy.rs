@@ -56,8 +56,13 @@ impl Copies {
     /// Takes a command line apart; `None` if there is anything else in it.
     fn parse(name: &OsStr, args: &[impl AsRef<OsStr>], cwd: &Path) -> Option<Self> {
         let (_, copier) = COPIERS.iter().find(|(known, _)| name == *known)?;
-        let mut copies =
-            Self { sources: Vec::new(), target: PathBuf::new(), into: None, keeps_times: false, mode: copier.mode.then_some(0o755) };
+        let mut copies = Self {
+            sources: Vec::new(),
+            target: PathBuf::new(),
+            into: None,
+            keeps_times: false,
+            mode: copier.mode.then_some(0o755),
+        };
         let (mut target, mut ended) = (None, false);
         let mut args = args.iter().map(|arg| arg.as_ref().as_bytes());
         while let Some(arg) = args.next() {
@@ -88,8 +93,10 @@ impl Copies {
         if self.into.is_some_and(|said| said != into) || !into && self.sources.len() > 1 {
             return None;
         }
-        let place = |source: &Path| if into { Some(self.target.join(source.file_name()?)) } else { Some(self.target.clone()) };
-        let pairs: Option<Vec<_>> = self.sources.iter().map(|source| Some((source.as_path(), place(source)?))).collect();
+        let place =
+            |source: &Path| if into { Some(self.target.join(source.file_name()?)) } else { Some(self.target.clone()) };
+        let pairs: Option<Vec<_>> =
+            self.sources.iter().map(|source| Some((source.as_path(), place(source)?))).collect();
         let pairs = pairs?;
         let distinct = pairs.iter().enumerate().all(|(at, (_, target))| pairs[..at].iter().all(|(_, it)| it != target));
         (distinct && pairs.iter().all(|(_, target)| is_free(target))).then_some(pairs)
@@ -118,8 +125,8 @@ impl Session {
             let found = Placeholders::at(source).filter(|placeholder| self.deliveries.knows(&placeholder.thunk));
             let (Some(placeholder), Ok(info)) = (found, fs::symlink_metadata(source)) else { return Ok(false) };
             let target = real(&target)?;
-            let is_itself = fs::symlink_metadata(&target)
-                .is_ok_and(|there| (there.dev(), there.ino()) == (info.dev(), info.ino()));
+            let is_itself =
+                fs::symlink_metadata(&target).is_ok_and(|there| (there.dev(), there.ino()) == (info.dev(), info.ino()));
             if is_itself {
                 return Ok(false);
             }
@@ -178,7 +185,16 @@ mod tests {
         assert_eq!(parse("install -c -m 644 a b"), one("/w/b", false, Some(0o644)));
         assert_eq!(parse("install -m555 a b"), one("/w/b", false, Some(0o555)));
         assert_eq!(parse("install a -- b"), one("/w/b", false, Some(0o755)));
-        for other in ["cp -u a b", "cp -i a b", "cp a", "cp --sparse=always a b", "install -s a b", "install -d a", "install -m u+x a b", "mv a b"] {
+        for other in [
+            "cp -u a b",
+            "cp -i a b",
+            "cp a",
+            "cp --sparse=always a b",
+            "install -s a b",
+            "install -d a",
+            "install -m u+x a b",
+            "mv a b",
+        ] {
             assert_eq!(parse(other), None, "{other}");
         }
     }

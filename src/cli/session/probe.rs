@@ -89,12 +89,12 @@ pub(super) fn is_probes(path: &Path) -> bool {
 
 /// Whether a call's standard output and error are one file or pipe, and there is something for each: in which order they
 /// would stand there, only the tool itself shows.
-pub(super) fn mixed(message: &Message, stdout: &[u8], stderr: &[u8]) -> bool {
+pub(super) fn mixed(fds: &[Option<OwnedFd>; 3], stdout: &[u8], stderr: &[u8]) -> bool {
     let place = |fd: &OwnedFd| {
         let info = status_of(fd.as_raw_fd())?;
         (info.st_mode & libc::S_IFMT != libc::S_IFCHR).then_some((info.st_dev, info.st_ino))
     };
-    let [out, error] = [1, 2].map(|fd| message.fds[fd].as_ref().and_then(place));
+    let [out, error] = [1, 2].map(|fd| fds[fd].as_ref().and_then(place));
     !stdout.is_empty() && !stderr.is_empty() && out.is_some() && out == error
 }
 
@@ -115,4 +115,43 @@ pub(super) fn is_our_own_output(fd: &OwnedFd) -> bool {
     };
     let theirs = identity(fd.as_raw_fd());
     theirs.is_some() && [1, 2].iter().any(|&own| identity(own) == theirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_files_are_probes() {
+        for path in [
+            "/p/conftest.o",
+            "/p/b/conftest.exe",
+            "/p/b/CMakeFiles/CMakeTmp/CMakeFiles/cmTC_0fa3b.dir/src.c.o",
+            "/p/b/CMakeFiles/CMakeScratch/TryCompile-a0Zz9q/cmTC_0fa3b",
+            "/p/b/meson-private/tmp_ab0cd9e/output.exe",
+            "/p/config.tests/x/main.o",
+        ] {
+            assert!(is_probes(Path::new(path)), "{path}");
+        }
+        // Meson's and CMake's checks of the compiler are run, and so are real files that somebody opens.
+        for path in
+            ["/p/main.o", "/p/conftests/a.o", "/p/b/meson-private/sanitycheckc.exe", "/p/b/CMakeFiles/app.dir/a.c.o"]
+        {
+            assert!(!is_probes(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn one_place_for_results_and_messages() {
+        let file = |path: &Path| Some(OwnedFd::from(std::fs::OpenOptions::new().append(true).open(path).unwrap()));
+        let (one, other) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let is_mixed = |out: &Path, error: &Path| {
+            let fds = [None, file(out), file(error)];
+            mixed(&fds, b"out", b"error") && !mixed(&fds, b"", b"error") && !mixed(&fds, b"out", b"")
+        };
+        assert!(is_mixed(one.path(), one.path()));
+        assert!(!is_mixed(one.path(), other.path()));
+        // What is thrown away has no order.
+        assert!(!is_mixed(Path::new("/dev/null"), Path::new("/dev/null")));
+    }
 }
