@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use gg_ir::{Name, Placeholder};
 use gg_watch::FileId;
@@ -27,8 +27,40 @@ struct Standing {
     placeholder: Placeholder,
     /// Where it may be, oldest first: it may have been moved.
     paths: Vec<PathBuf>,
-    /// The permission bits that it was given; others are somebody's `chmod`.
-    mode: u32,
+    given: Given,
+}
+
+/// The permission bits that a placeholder was given.
+#[derive(Clone, Copy, Debug)]
+enum Given {
+    /// These, by gg: others are somebody's `chmod`.
+    Default(u32),
+    /// What the file has, as somebody said.
+    Said,
+    /// Nobody remembers: an earlier session's.
+    Earlier,
+}
+
+impl Given {
+    /// The bits for the real file, which the computation gave `made`, where the placeholder has `now`.
+    fn bits(self, now: u32, made: u32) -> u32 {
+        let default = match self {
+            Self::Said => return now,
+            Self::Default(mode) => mode,
+            Self::Earlier => (if made & 0o111 != 0 { 0o777 } else { 0o666 }) & !umask(),
+        };
+        if now == default { made } else { now }
+    }
+}
+
+/// The file mode creation mask of this process, which is that of the build (`proc_pid_status(5)`: it cannot be read otherwise).
+fn umask() -> u32 {
+    static UMASK: LazyLock<u32> = LazyLock::new(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let text = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        text.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o022)
+    });
+    *UMASK
 }
 
 /// How a real file is written at the place that it is to take.
@@ -65,11 +97,11 @@ struct Table {
 
 impl Table {
     /// Enters a placeholder; its serial number.
-    fn insert(&mut self, id: FileId, placeholder: Placeholder, path: &Path, mode: u32) -> u64 {
+    fn insert(&mut self, id: FileId, placeholder: Placeholder, path: &Path, given: Given) -> u64 {
         self.serials += 1;
         let serial = self.serials;
         self.thunks.entry(placeholder.thunk).or_default().push(id);
-        let standing = Standing { serial, placeholder, paths: vec![path.to_path_buf()], mode };
+        let standing = Standing { serial, placeholder, paths: vec![path.to_path_buf()], given };
         // An inode that is used again: what had it before is gone.
         if let Some(old) = self.files.insert(id, standing) {
             self.unlist(&old.placeholder.thunk, id);
@@ -136,8 +168,6 @@ impl Placeholders {
     /// # Errors
     /// Whatever the file system says; then nothing has changed.
     pub fn place_copy(&self, path: &Path, placeholder: Placeholder, mode: u32, said: bool) -> io::Result<()> {
-        /// Not what any file has, so that what it has counts.
-        const NONE: u32 = u32::MAX;
         self.journal.placeholder(path)?;
         let content = placeholder.encode();
         self.write_beside(
@@ -145,7 +175,7 @@ impl Placeholders {
             |file| file.write_all(&content).map(|()| mode),
             |temporary, id| {
                 // Known before it can be seen: whoever opens it finds it here.
-                let given = if said { NONE } else { mode };
+                let given = if said { Given::Said } else { Given::Default(mode) };
                 let serial = locked(&self.standing).insert(id, placeholder.clone(), path, given);
                 fs::rename(temporary, path).inspect_err(|_| {
                     locked(&self.standing).remove(id, serial);
@@ -158,11 +188,11 @@ impl Placeholders {
     pub fn adopt(&self, path: &Path) -> Option<Placeholder> {
         let info = fs::symlink_metadata(path).ok()?;
         let placeholder = Self::at(path)?;
-        let (id, mode) = (file_id(&info), info.mode() & 0o7777);
+        let id = file_id(&info);
         let mut table = locked(&self.standing);
         // What else the inode was known for is gone.
         if table.files.get(&id).is_none_or(|standing| standing.placeholder != placeholder) {
-            table.insert(id, placeholder.clone(), path, mode);
+            table.insert(id, placeholder.clone(), path, Given::Earlier);
         }
         Some(placeholder)
     }
@@ -315,8 +345,7 @@ impl Placeholders {
                     let made = fill.fill(file)?;
                     let modified = info.modified()?;
                     file.set_times(fs::FileTimes::new().set_modified(modified))?;
-                    let now = info.mode() & 0o7777;
-                    Ok(if now == standing.mode { made } else { now })
+                    Ok(standing.given.bits(info.mode() & 0o7777, made))
                 },
                 |temporary, _| {
                     // Swapped rather than renamed: a placeholder that is moved away in this moment leaves no second file.
@@ -447,8 +476,8 @@ mod tests {
         // One thread has put the real file in place; before it says so, another's placeholder gets the inode.
         let (mut table, id) = (Table::default(), FileId { device: 1, inode: 2 });
         let (old, new) = (placeholder("old"), placeholder("new"));
-        let first = table.insert(id, old.clone(), Path::new("/a"), 0o644);
-        let second = table.insert(id, new.clone(), Path::new("/b"), 0o644);
+        let first = table.insert(id, old.clone(), Path::new("/a"), Given::Said);
+        let second = table.insert(id, new.clone(), Path::new("/b"), Given::Said);
         table.remove(id, first);
         assert!(table.get(id, first).is_none() && table.of_thunk(&old.thunk).is_empty());
         assert_eq!(table.of_thunk(&new.thunk).len(), 1);
