@@ -32,7 +32,12 @@ fn state(ran: &Ran, check: &str) -> String {
 fn a_healthy_machine() {
     let project = Project::new();
     let told = run(&mut doctor(&project, &[])).ok().stdout;
-    for line in ["  ok    version", "  ok    sandbox", "  ok    local         C, C++ and a link: the same bytes"] {
+    for line in [
+        "  ok    version",
+        "  ok    sandbox",
+        "  ok    leading",
+        "  ok    local         C, C++ and a link: the same bytes",
+    ] {
         assert!(told.contains(line), "{line}: {told}");
     }
     assert!(!told.contains("engine lambda"), "{told}");

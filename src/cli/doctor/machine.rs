@@ -21,6 +21,14 @@ pub fn look(findings: &mut Findings, settings: &Settings) -> bool {
             "gg works without: each tool call then waits for its result, so use make's -j to run several at once",
         ),
     }
+    match gg_watch::redirects() {
+        Ok(()) => findings.ok("leading", "tools that are called by their paths are led to gg"),
+        Err(why) => findings.warned(
+            "leading",
+            why.to_string(),
+            "gg leads PATH instead; for CMake, which calls compilers by their paths, use `gg toolchain-file`",
+        ),
+    }
     works
 }
 
