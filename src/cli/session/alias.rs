@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gg_ir::{AbsPath, Failed, Input, Kind, Name, Reduction, Reference, Thunk};
 use gg_store::Store;
 
+use super::probe::is_probes;
 use super::temporary::{Temporaries, Temporary};
 
 /// Files up to this length are looked through for names.
@@ -59,8 +60,13 @@ impl Aliases {
         &self.temporaries
     }
 
-    /// Other names for a probe, and the thunk with them; `None` where it holds no made-up name, or they could not be put back.
+    /// Other names for a probe, and the thunk with them; `None` where it holds no made-up name, or they could not be put back, or
+    /// something comes out that somebody may keep: the strings in a file can be in another order under other names.
     pub fn of(&self, thunk: &Thunk) -> Option<(Alias, Thunk)> {
+        let is_kept = |path: &Path| !(is_probes(path) || self.temporaries.holds(path));
+        if thunk.outputs.values().any(|output| is_kept(output.path.as_path())) {
+            return None;
+        }
         let function = &thunk.function;
         let begins = |arg: &OsString, with: &str| arg.as_bytes().starts_with(with.as_bytes());
         if thunk.volatile || function.args.iter().any(|arg| NAMES_ARE_USED.iter().any(|it| begins(arg, it))) {
