@@ -37,6 +37,9 @@ const GCC_GOES_ON: &[&str] = &["-v"];
 /// What both hand to the linker, which then only answers.
 const LINKERS: &[&str] = &["-Wl,--version"];
 
+/// What collect2 then shows of its command line, by the paths where they are.
+const START_FILES: &[&str] = &["crt1.o", "Scrt1.o", "rcrt1.o", "gcrt1.o", "crti.o", "crtn.o"];
+
 /// What GCC's drivers look for in their directories: the name of a program, or of a file.
 const GCC_FINDS: &[&str] = &["-print-prog-name=", "-print-file-name="];
 
@@ -85,7 +88,9 @@ fn is_one_of(arg: &OsStr, list: &[&str]) -> bool {
 fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
     let family = name::compiler(&call.tool, world)?.family;
     let known = if family == Family::Clang { CLANG } else { GCC };
-    let (mut asked, mut ends, mut wanted, mut about, mut reads) = (false, false, Vec::new(), Vec::new(), Vec::new());
+    // Whether it is asked anything, and whether the driver ends with the answer.
+    let (mut asked, mut ends) = (false, false);
+    let (mut wanted, mut about, mut reads) = (Vec::new(), Vec::new(), Vec::new());
     let mut args = call.args().iter().peekable();
     while let Some(arg) = args.next() {
         let found = GCC_FINDS.iter().find_map(|it| {
@@ -98,11 +103,20 @@ fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
                 ends |= family == Family::Gcc && !is_one_of(arg, GCC_GOES_ON);
             }
             // A name with a slash is any file of the machine.
-            Some(name) if !name.contains(&b'/') => wanted.push(OsStr::from_bytes(name)),
+            Some(name) if !name.contains(&b'/') => {
+                (asked, ends) = (true, true);
+                wanted.push(OsStr::from_bytes(name));
+            }
             None if family == Family::Gcc && is_one_of(arg, &[GCC_FINDS_ITS_LIBRARY]) => {
+                (asked, ends) = (true, true);
                 wanted.push(OsStr::new("libgcc.a"));
             }
-            None if LINKERS.iter().any(|it| arg == OsStr::new(it)) => asked = true,
+            None if LINKERS.iter().any(|it| arg == OsStr::new(it)) => {
+                asked = true;
+                if family == Family::Gcc {
+                    wanted.extend(START_FILES.iter().map(OsStr::new));
+                }
+            }
             None => match neutral(arg, args.peek().copied(), family)? {
                 Neutral::Switch => about.push(arg.clone()),
                 Neutral::Making(separate) => {
@@ -120,10 +134,7 @@ fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
     }
     let makes = about.iter().any(|arg| arg.is_empty());
     about.retain(|arg| !arg.is_empty());
-    if !(asked || !wanted.is_empty())
-        || makes && !ends && wanted.is_empty()
-        || !about.is_empty() && family == Family::Clang
-    {
+    if !asked || makes && !ends || !about.is_empty() && family == Family::Clang {
         return None;
     }
     reads.retain(|read| matches!(read, Read::File(path) if world.kind(path) == Some(FileKind::File)));

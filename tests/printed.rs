@@ -55,3 +55,47 @@ fn results_and_messages_in_one_place_are_in_the_tools_order() {
     }
     assert_eq!(project.executed(), Vec::<String>::new());
 }
+
+/// Questions whose answers are where files are.
+const QUESTIONS: &str = "\
+gcc -print-prog-name=ld
+gcc -print-prog-name=cc1
+gcc -print-prog-name=no-such-program
+gcc -print-file-name=libc.so
+gcc -print-file-name=crt1.o
+gcc -print-file-name=plugin
+gcc -print-file-name=no-such-file
+gcc -m32 -print-file-name=libc.so
+g++ --print-file-name=libstdc++.a
+gcc -print-libgcc-file-name
+gcc -print-search-dirs
+gcc -print-multi-lib
+gcc -print-sysroot
+gcc a.c -o a.o -c -DX --print-search-dirs
+gcc -Wl,--version
+gcc -v -E -x c /dev/null
+g++ -v -E -x c++ /dev/null
+gcc -v -c a.c -o a.o
+gcc -v a.c -o a -lm -L.
+gcc -c none.c
+gcc a.c -lno_such_library -o a
+gcc a.c none.o -o a
+";
+
+#[test]
+fn questions_are_answered_as_the_tools_do() {
+    let project = Project::new();
+    project.write("a.c", "int main(void) { return 0; }\n").write("questions", QUESTIONS).write(
+        "Makefile",
+        "all:\n\twhile read line; do echo \"$$line\"; $$line 2>&1; echo \"status $$?\"; done <questions | \
+         sed 's|/tmp/cc[A-Za-z0-9]*\\.|/tmp/cc.|g' >answers; rm -f a a.o\n",
+    );
+    project.same_as_make(&[]).ok();
+    let answers = String::from_utf8_lossy(&project.read("answers")).into_owned();
+    assert!(answers.contains("cannot find -lno_such_library") && answers.contains("LIBRARY_PATH="), "{answers}");
+    // A source that is not there is the tool's to report.
+    assert_eq!(project.ran_here().len(), 1, "{:?}", project.ran_here());
+    project.sh("rm answers").ok();
+    project.same_as_make(&[]).ok();
+    assert_eq!(project.served().into_keys().collect::<Vec<_>>(), ["cached"], "{:?}", project.executed());
+}
