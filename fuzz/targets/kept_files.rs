@@ -7,7 +7,7 @@
 mod journal;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use gg_ir::{Kind, Name};
@@ -25,10 +25,12 @@ static PLACE: LazyLock<PathBuf> = LazyLock::new(|| {
 fuzz_target!(|bytes: &[u8]| {
     let dead = PLACE.join("sessions/1.0");
     fs::create_dir_all(&dead).expect("a session's directory");
-    for (name, content) in [("lock", &b""[..]), ("root", b"/p"), ("journal", bytes)] {
+    for (name, content) in [("alive", &b""[..]), ("lock", b""), ("root", b"/p"), ("journal", bytes)] {
         fs::write(dead.join(name), content).expect("a session's file");
     }
-    journal::take_over(&PLACE.join("sessions"), Path::new("/p"), |remains| {
+    let roots = [PathBuf::from("/p")];
+    let heir = journal::Heir { roots: &roots, notice: &|_| (), interrupted: &|| false };
+    journal::take_over(&PLACE.join("sessions"), &heir, |remains| {
         assert!(remains.placeholders.len() + remains.unfinished.len() <= bytes.len());
         true
     });
