@@ -69,9 +69,10 @@ impl Session {
             return wire::answer(socket, &Answer::Exit(NOT_FOUND));
         };
         if copy::is_copier(name) {
-            return match self.copy(name, message)? {
-                true => self.exit(socket, message, 0),
-                false => wire::answer(socket, &Answer::Exec(&tool)),
+            // What goes wrong is the program's own to report.
+            return match self.copy(name, message) {
+                Ok(true) => self.exit(socket, message, 0),
+                Ok(false) | Err(_) => wire::answer(socket, &Answer::Exec(&tool)),
             };
         }
         let mut env = message.env.clone();
