@@ -6,7 +6,7 @@ use crate::project::Project;
 fn reasons_are_counted() {
     let project = Project::new();
     project
-        .write("Makefile", "all:\n\t$(CC) -print-prog-name=as\n\t$(CC) -S a.c -o - | wc -l\n\t$(CC) -c a.c\n\tar t /dev/null || true\n\techo 'int x;' | $(CC) -c -x c - -o x.o\n")
+        .write("Makefile", "all:\n\t$(CC) --help=common | wc -l\n\t$(CC) -S a.c -o - | wc -l\n\t$(CC) -c a.c\n\tar t /dev/null || true\n\t(echo 'int x;'; sleep 2) | $(CC) -c -x c - -o x.o\n")
         .write("a.c", "int a;\n");
     project.gg_make(&[]).ok();
     let text = project.gg(&["report"]).ok().stdout;
