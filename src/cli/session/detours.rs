@@ -65,6 +65,15 @@ impl Detours {
         if !(Models::is_tool_name(name) || self.described.contains(name)) || program.starts_with(&self.sessions) {
             return None;
         }
+        self.lead(program, name, caller)
+    }
+
+    /// The same for a program that copies files.
+    pub fn of_copier(&self, program: &Path, caller: u32) -> Option<CString> {
+        self.lead(program, program.file_name().filter(|name| copy::is_copier(name))?, caller)
+    }
+
+    fn lead(&self, program: &Path, name: &OsStr, caller: u32) -> Option<CString> {
         let info = fs::metadata(program).ok()?;
         let identity = (info.dev(), info.ino(), info.size(), info.mtime(), info.mtime_nsec());
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,24 +84,7 @@ impl Detours {
         if let Some(known) = known {
             return known;
         }
-        // Without, the tool itself runs, and is reported.
-        let detour = self.make(program, name).ok().flatten();
-        made.insert(program.to_path_buf(), (identity, detour.clone()));
-        detour
-    }
-
-    /// Where a program that copies files is led to; `None` for one that is not to be led anywhere.
-    pub fn of_copier(&self, program: &Path, caller: u32) -> Option<CString> {
-        let name = program.file_name().filter(|name| copy::is_copier(name))?;
-        let info = fs::metadata(program).ok()?;
-        if self.was_built(program, &info) || self.is_within_a_tool(caller) {
-            return None;
-        }
-        let identity = (info.dev(), info.ino(), info.size(), info.mtime(), info.mtime_nsec());
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = made.get(program).filter(|(was, _)| *was == identity) {
-            return known.clone();
-        }
+        // Without, the program itself runs; a tool is reported then.
         let detour = self.make(program, name).ok().flatten();
         made.insert(program.to_path_buf(), (identity, detour.clone()));
         detour
