@@ -151,7 +151,8 @@ proptest! {
 #[test]
 fn another_version_is_told_from_nonsense() {
     assert!(matches!(Request::decode(b"{\"version\": 99, \"what\": 1}"), Err(WireError::Version { found: 99, .. })));
-    assert!(matches!(Request::decode(b"{\"version\": 2, \"what\": 1}"), Err(WireError::Malformed { .. })));
+    let nonsense = format!("{{\"version\": {VERSION}, \"what\": 1}}");
+    assert!(matches!(Request::decode(nonsense.as_bytes()), Err(WireError::Malformed { .. })));
     assert!(matches!(Response::decode(b"[]"), Err(WireError::Malformed { .. })));
 }
 
