@@ -31,7 +31,8 @@ const GCC: &[&str] = &[
     "-print-sysroot-headers-suffix",
 ];
 
-/// Those of [`GCC`] after which the driver does what else it is told.
+/// The one of [`GCC`] with which the driver does what else it is told, whatever others are there (`--version` too, whose sub-processes
+/// then say theirs).
 const GCC_GOES_ON: &[&str] = &["-v"];
 
 /// What both hand to the linker, which then only answers.
@@ -89,7 +90,7 @@ fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
     let family = name::compiler(&call.tool, world)?.family;
     let known = if family == Family::Clang { CLANG } else { GCC };
     // Whether it is asked anything, and whether the driver ends with the answer.
-    let (mut asked, mut ends) = (false, false);
+    let (mut asked, mut ends, mut goes_on) = (false, false, false);
     let (mut wanted, mut about, mut reads) = (Vec::new(), Vec::new(), Vec::new());
     let mut args = call.args().iter().peekable();
     while let Some(arg) = args.next() {
@@ -100,7 +101,8 @@ fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
         match found.filter(|_| family == Family::Gcc) {
             _ if is_one_of(arg, known) => {
                 asked = true;
-                ends |= family == Family::Gcc && !is_one_of(arg, GCC_GOES_ON);
+                ends |= family == Family::Gcc;
+                goes_on |= is_one_of(arg, GCC_GOES_ON);
             }
             // A name with a slash is any file of the machine.
             Some(name) if !name.contains(&b'/') => {
@@ -134,7 +136,7 @@ fn of_driver(call: &Call, world: &dyn World) -> Option<Vec<Read>> {
     }
     let makes = about.iter().any(|arg| arg.is_empty());
     about.retain(|arg| !arg.is_empty());
-    if !asked || makes && !ends || !about.is_empty() && family == Family::Clang {
+    if !asked || makes && (goes_on || !ends) || !about.is_empty() && family == Family::Clang {
         return None;
     }
     reads.retain(|read| matches!(read, Read::File(path) if world.kind(path) == Some(FileKind::File)));
@@ -230,6 +232,7 @@ mod tests {
             "gcc -O2",
             "gcc -c a.c",
             "gcc -Wl,--version a.c",
+            "gcc -v --version -c a.c",
             "clang --version -c a.c",
             "gcc -print-file-name=/etc/passwd",
             "gcc -Bdir -print-search-dirs",
