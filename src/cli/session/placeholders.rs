@@ -30,6 +30,24 @@ struct Standing {
     given: Given,
 }
 
+impl Standing {
+    /// Adds the paths that it has when `from` has become `to`, and returns them.
+    fn moved(&mut self, from: &Path, to: &Path) -> Vec<PathBuf> {
+        let added: Vec<PathBuf> = self
+            .paths
+            .iter()
+            .filter_map(|path| path.strip_prefix(from).ok())
+            .map(|rest| if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) })
+            .collect();
+        for path in &added {
+            // Later moves are tried later.
+            self.paths.retain(|old| old != path);
+            self.paths.push(path.clone());
+        }
+        added
+    }
+}
+
 /// The permission bits that a placeholder was given.
 #[derive(Clone, Copy, Debug)]
 enum Given {
@@ -241,19 +259,15 @@ impl Placeholders {
     /// # Errors
     /// When the journal cannot be written.
     pub fn moved(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let Ok(info) = fs::symlink_metadata(from) else { return Ok(()) };
         let mut added = Vec::new();
-        for standing in locked(&self.standing).files.values_mut() {
-            let new: Vec<PathBuf> = standing
-                .paths
-                .iter()
-                .filter_map(|path| path.strip_prefix(from).ok())
-                .map(|rest| if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) })
-                .collect();
-            for path in new {
-                added.push(path.clone());
-                // Later moves are tried later.
-                standing.paths.retain(|old| *old != path);
-                standing.paths.push(path);
+        {
+            let mut table = locked(&self.standing);
+            // Only a directory can take more than one along.
+            let all = if info.is_dir() { None } else { Some(table.files.get_mut(&file_id(&info))) };
+            match all {
+                Some(one) => added.extend(one.into_iter().flat_map(|standing| standing.moved(from, to))),
+                None => added.extend(table.files.values_mut().flat_map(|standing| standing.moved(from, to))),
             }
         }
         added.iter().try_for_each(|path| self.journal.placeholder(path))
@@ -330,34 +344,46 @@ impl Placeholders {
     /// Puts a real file in the place of one placeholder, wherever that is by now. That it is nowhere, or that another
     /// file has taken its place, is no error: the build removed or replaced it.
     fn replace(&self, id: FileId, standing: &Standing, fill: &dyn Fill) -> io::Result<()> {
-        // A move that is announced may happen between two looks, from an earlier path to a later one: what is missed by the
-        // first round is found by the second.
-        for path in [self.paths_of(id, standing.serial), self.paths_of(id, standing.serial)].concat() {
-            let Ok(info) = fs::symlink_metadata(&path) else { continue };
-            // The number of an inode is soon used again, and a file can be overwritten: the content decides.
-            if file_id(&info) != id || Self::at(&path).as_ref() != Some(&standing.placeholder) {
-                continue;
-            }
-            let mut replaced = false;
-            self.write_beside(
-                &path,
-                |file| {
-                    let made = fill.fill(file)?;
-                    let modified = info.modified()?;
-                    file.set_times(fs::FileTimes::new().set_modified(modified))?;
-                    Ok(standing.given.bits(info.mode() & 0o7777, made))
-                },
-                |temporary, _| {
-                    // Swapped rather than renamed: a placeholder that is moved away in this moment leaves no second file.
-                    replaced = swap(temporary, &path, &standing.placeholder)?;
-                    Ok(())
-                },
-            )?;
-            if replaced {
+        let mut tried = Vec::new();
+        loop {
+            // A move is announced before it happens, and leads from an earlier path to a later one: it goes unseen only if
+            // it was announced since the list was taken.
+            let paths = self.paths_of(id, standing.serial);
+            if paths == tried {
                 return Ok(());
             }
+            for path in &paths {
+                if self.replace_at(path, id, standing, fill)? {
+                    return Ok(());
+                }
+            }
+            tried = paths;
         }
-        Ok(())
+    }
+
+    /// The same at one path; whether the placeholder was there.
+    fn replace_at(&self, path: &Path, id: FileId, standing: &Standing, fill: &dyn Fill) -> io::Result<bool> {
+        let Ok(info) = fs::symlink_metadata(path) else { return Ok(false) };
+        // The number of an inode is soon used again, and a file can be overwritten: the content decides.
+        if file_id(&info) != id || Self::at(path).as_ref() != Some(&standing.placeholder) {
+            return Ok(false);
+        }
+        let mut replaced = false;
+        self.write_beside(
+            path,
+            |file| {
+                let made = fill.fill(file)?;
+                let modified = info.modified()?;
+                file.set_times(fs::FileTimes::new().set_modified(modified))?;
+                Ok(standing.given.bits(info.mode() & 0o7777, made))
+            },
+            |temporary, _| {
+                // Swapped rather than renamed: a placeholder that is moved away in this moment leaves no second file.
+                replaced = swap(temporary, path, &standing.placeholder)?;
+                Ok(())
+            },
+        )?;
+        Ok(replaced)
     }
 }
 
@@ -443,6 +469,29 @@ mod tests {
         fs::rename(&from, &to).unwrap();
         all.fulfil(&p.thunk, |_| Some(text("real"))).unwrap();
         assert_eq!(fs::read(to.join("a")).unwrap(), b"real");
+    }
+
+    #[test]
+    fn a_placeholder_that_is_moved_meanwhile_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = session(folder.path());
+        let path = |moves: u32| folder.path().join(moves.to_string());
+        let p = placeholder("x");
+        all.place(&path(0), p.clone(), 0o644).unwrap();
+        let moves = std::cell::Cell::new(0);
+        let fill = |file: &mut File| {
+            // As mv does, after the placeholder has been found where it was.
+            if moves.get() < 3 {
+                let (from, to) = (path(moves.get()), path(moves.get() + 1));
+                all.moved(&from, &to)?;
+                fs::rename(from, to)?;
+                moves.set(moves.get() + 1);
+            }
+            file.write_all(b"real").map(|()| 0o644)
+        };
+        all.fulfil(&p.thunk, |_| Some(fill)).unwrap();
+        assert_eq!(fs::read(path(3)).unwrap(), b"real");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the file and the sessions: no temporary file stays");
     }
 
     #[test]
