@@ -1,11 +1,12 @@
 //! The loader and the shared libraries of a program.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use object::Endianness;
-use object::elf::{FileHeader32, FileHeader64};
+use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 
 use crate::driver::environment;
@@ -14,6 +15,9 @@ use crate::{Environment, FileKind, Reason, World};
 /// What the loader reads to find libraries outside its own directories.
 const CACHE: &str = "/etc/ld.so.cache";
 
+/// The bytes of a program that are read first.
+const HEAD: usize = 4096;
+
 /// The loader (`PT_INTERP`) and all shared libraries of `program`, as the loader itself finds them (ld.so(8), `--list`).
 /// Empty for a static program. A shared library without an interpreter of its own is listed by the usual loader; one for
 /// another machine, which a cross compiler links and nobody here loads, needs nothing.
@@ -21,8 +25,8 @@ const CACHE: &str = "/etc/ld.so.cache";
 /// # Errors
 /// [`Reason::Unsealable`] when the loader cannot be asked.
 pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<Vec<PathBuf>, Reason> {
-    let content = world.read(program).map_err(|_| Reason::MissingInput(program.to_owned()))?;
-    let Some(elf) = Elf::parse(&content) else { return Ok(Vec::new()) };
+    let elf = Elf::of(program, world).map_err(|_| Reason::MissingInput(program.to_owned()))?;
+    let Some(elf) = elf else { return Ok(Vec::new()) };
     let loader = match elf {
         Elf { interpreter: Some(loader), .. } => loader,
         Elf { dynamic: true, machine, .. } => match usual_loader(world) {
@@ -62,7 +66,7 @@ fn usual_loader(world: &dyn World) -> Option<(PathBuf, Machine)> {
     PROGRAMS
         .iter()
         .find_map(|program| {
-            let elf = Elf::parse(&world.read(Path::new(program)).ok()?)?;
+            let elf = Elf::of(Path::new(program), world).ok()??;
             Some((elf.interpreter?, elf.machine))
         })
         .filter(|(loader, _)| world.kind(loader) == Some(FileKind::File))
@@ -79,27 +83,43 @@ struct Elf {
 }
 
 impl Elf {
-    /// `None` for what is no ELF file.
-    fn parse(content: &[u8]) -> Option<Self> {
-        match object::FileKind::parse(content).ok()? {
+    /// The headers of a file; `None` for what is no ELF file.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    fn of(path: &Path, world: &dyn World) -> io::Result<Option<Self>> {
+        // Linkers put what is of interest at the beginning, and compilers are large.
+        if let Some(head) = world.head(path, HEAD)? {
+            match Self::parse(&head) {
+                Ok(elf) => return Ok(Some(elf)),
+                Err(_) if !head.starts_with(&elf::ELFMAG) => return Ok(None),
+                Err(_) => {}
+            }
+        }
+        Ok(Self::parse(&world.read(path)?).ok())
+    }
+
+    /// # Errors
+    /// For what is no ELF file, and where the headers lead out of `content`.
+    fn parse(content: &[u8]) -> object::Result<Self> {
+        match object::FileKind::parse(content)? {
             object::FileKind::Elf32 => Self::headers::<FileHeader32<Endianness>>(content),
-            object::FileKind::Elf64 => Self::headers::<FileHeader64<Endianness>>(content),
-            _ => None,
+            _ => Self::headers::<FileHeader64<Endianness>>(content),
         }
     }
 
-    fn headers<H: FileHeader<Endian = Endianness>>(content: &[u8]) -> Option<Self> {
-        let header = H::parse(content).ok()?;
-        let endian = header.endian().ok()?;
+    fn headers<H: FileHeader<Endian = Endianness>>(content: &[u8]) -> object::Result<Self> {
+        let header = H::parse(content)?;
+        let endian = header.endian()?;
         let machine = (header.is_type_64(), header.e_machine(endian).0);
         let mut out = Self { machine, interpreter: None, dynamic: false };
-        for segment in header.program_headers(endian, content).ok()? {
-            if let Ok(Some(path)) = segment.interpreter(endian, content) {
+        for segment in header.program_headers(endian, content)? {
+            if let Some(path) = segment.interpreter(endian, content)? {
                 out.interpreter = Some(OsStr::from_bytes(path).into());
             }
-            out.dynamic |= segment.dynamic(endian, content).is_ok_and(|it| it.is_some());
+            out.dynamic |= segment.p_type(endian) == elf::PT_DYNAMIC;
         }
-        Some(out)
+        Ok(out)
     }
 }
 

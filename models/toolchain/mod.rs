@@ -109,8 +109,11 @@ impl Parts<'_> {
 
     /// Whether a file is a script rather than a program.
     fn is_script(&self, path: &Path) -> Result<bool, Reason> {
-        let content = self.world.read(path).map_err(|_| Reason::MissingInput(path.to_owned()))?;
-        Ok(content.starts_with(b"#!"))
+        let missing = |_| Reason::MissingInput(path.to_owned());
+        match self.world.head(path, 2).map_err(missing)? {
+            Some(head) => Ok(head == b"#!"),
+            None => Ok(self.world.read(path).map_err(missing)?.starts_with(b"#!")),
+        }
     }
 
     fn var(&self, name: &str) -> Option<&OsStr> {

@@ -15,6 +15,15 @@ use gg_ir::Placeholder;
 use gg_models::{Answer, Environment, FileKind, World};
 use gg_store::{SETTLE, Stamp};
 
+/// The standard library starts a program in another directory without copying this process (which takes longer the
+/// more memory it has) if it finds this function. In a static program it does so only where something refers to it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[used]
+static CHANGES_DIRECTORY: unsafe extern "C" fn(
+    *mut libc::posix_spawn_file_actions_t,
+    *const libc::c_char,
+) -> libc::c_int = libc::posix_spawn_file_actions_addchdir_np;
+
 /// Computes what a placeholder stands for.
 pub trait Force: Send + Sync {
     /// Computes it and puts it in place.

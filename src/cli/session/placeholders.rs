@@ -491,7 +491,11 @@ mod tests {
         };
         all.fulfil(&p.thunk, |_| Some(fill)).unwrap();
         assert_eq!(fs::read(path(3)).unwrap(), b"real");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the file and the sessions: no temporary file stays");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            2,
+            "the file and the sessions: no temporary file stays"
+        );
     }
 
     #[test]
