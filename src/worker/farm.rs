@@ -6,13 +6,18 @@
 //! ```text
 //! farm/NAME/tree        the tree NAME, whole
 //! farm/NAME/manifest    what its files' stamps were when it was finished
+//! farm/NAME-thin/tree   the tree NAME, where what is large and elsewhere already is an empty file or directory
+//! farm/NAME-thin/over   what is to be mounted on those
 //! farm/NAME-MODE/tree   the value NAME as a file with the permission bits MODE (octal)
 //! ```
+//!
+//! A compiler is some hundred megabytes, most of it in a few programs and libraries: in a thin tree these are not copied.
 //!
 //! An entry appears at once, by rename. Its files were checked against their names when they were copied; at its first use by a
 //! process the manifest tells whether anything has been changed since, and then it is made again.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
@@ -25,7 +30,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gg_ir::{Entry, Name, Tree};
 use gg_store::Store;
 
+use crate::codec::{Reader, Writer};
 use crate::error::{Result, at};
+
+/// Files longer than this, and directories that hold more than this together, are mounted over a thin tree: a mount
+/// costs each sandbox about 30 us, as much as copying 50 kB, and a copy is made once for many sandboxes.
+const LARGE: u64 = 4 << 20;
 
 /// What is asked for: a tree, or a value as a file with these permission bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,11 +48,30 @@ enum Key {
 /// marked as used. What was used under an earlier lease may have been collected since.
 type Slot = Arc<Mutex<Option<(PathBuf, u64)>>>;
 
+/// What is mounted over a place in a thin tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Over {
+    /// The place, relative to the tree.
+    pub place: OsString,
+    pub what: Large,
+}
+
+/// What is not copied into a thin tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Large {
+    Tree(Name),
+    /// A value as a file with these permission bits.
+    File(Name, u32),
+}
+
 /// The farm of one store.
 #[derive(Debug)]
 pub(crate) struct Farm {
     store: Arc<Store>,
+    /// Whether mounts can be put over one another, so that trees may be thin.
+    thin: bool,
     ready: Mutex<HashMap<Key, Slot>>,
+    over: Mutex<HashMap<PathBuf, Arc<[Over]>>>,
     count: AtomicU64,
 }
 
@@ -52,8 +81,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Farm {
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store, ready: Mutex::default(), count: AtomicU64::new(0) }
+    pub fn new(store: Arc<Store>, thin: bool) -> Self {
+        Self { store, thin, ready: Mutex::default(), over: Mutex::default(), count: AtomicU64::new(0) }
     }
 
     /// A tree, decoded.
@@ -61,12 +90,34 @@ impl Farm {
         Ok(self.store.read_tree(name)?)
     }
 
-    /// A directory that holds exactly this tree.
-    pub fn directory(&self, name: &Name) -> Result<PathBuf> {
-        self.at(Key::Tree(*name), || match self.store.origin_of_tree(name) {
+    /// A directory that holds exactly this tree, once the rest has been mounted over it.
+    pub fn directory(&self, name: &Name) -> Result<(PathBuf, Arc<[Over]>)> {
+        let path = self.at(Key::Tree(*name), || match self.store.origin_of_tree(name) {
             Some(origin) => Ok(origin),
+            None if self.thin => self.entry(&format!("{name}-thin"), |place| {
+                let mut over = Vec::new();
+                self.write_thin(name, place, Path::new(""), &mut over)?;
+                let list = place.with_file_name("over");
+                fs::write(&list, encode(&over)).map_err(at("write", &list))
+            }),
             None => self.entry(&name.to_string(), |place| self.write_tree(name, place)),
-        })
+        })?;
+        let over = self.over(&path)?;
+        Ok((path, over))
+    }
+
+    /// What is to be mounted over the tree at a path.
+    fn over(&self, path: &Path) -> Result<Arc<[Over]>> {
+        if !self.thin || !path.starts_with(self.store.farm_dir()) {
+            return Ok(Arc::default());
+        }
+        if let Some(known) = lock(&self.over).get(path) {
+            return Ok(known.clone());
+        }
+        let list = path.with_file_name("over");
+        let over: Arc<[Over]> = fs::read(&list).and_then(|bytes| decode(&bytes)).map_err(at("read", &list))?.into();
+        lock(&self.over).insert(path.to_owned(), over.clone());
+        Ok(over)
     }
 
     /// Whether some file holds this value with these permission bits already.
@@ -130,7 +181,7 @@ impl Farm {
         let tmp = self.store.dir().join(format!("tmp/{}-farm-{:p}-{number:x}", std::process::id(), self));
         let made = make_dir(&tmp).map_err(at("create", &tmp)).and_then(|()| {
             write(&tmp.join("tree"))?;
-            let manifest = manifest(&tmp.join("tree")).map_err(at("list", &tmp))?;
+            let manifest = manifest(&tmp).map_err(at("list", &tmp))?;
             fs::write(tmp.join("manifest"), manifest).map_err(at("write", &tmp))?;
             if fs::symlink_metadata(place).is_ok() && !is_whole(place) {
                 discard(place, &tmp.with_extension("old"));
@@ -143,6 +194,45 @@ impl Farm {
         });
         let _ = fs::remove_dir_all(&tmp);
         made
+    }
+
+    /// Writes a tree out but for what is large and need not be copied; that is left empty and added to `over`.
+    fn write_thin(&self, name: &Name, place: &Path, shown: &Path, over: &mut Vec<Over>) -> Result<()> {
+        make_dir(place).map_err(at("create", place))?;
+        for (entry_name, entry) in self.tree(name)?.entries() {
+            let (path, shown) = (place.join(entry_name), shown.join(entry_name));
+            match entry {
+                Entry::File { content, mode } if content.length() > LARGE => {
+                    fs::write(&path, b"").map_err(at("create", &path))?;
+                    over.push(Over { place: shown.into(), what: Large::File(*content, *mode) });
+                }
+                Entry::File { content, mode } => drop(self.store.copy_out(content, &path, *mode, None)?),
+                Entry::Symlink(target) => symlink(target, &path).map_err(at("link", &path))?,
+                Entry::Tree(below) if self.is_large(below)? && self.store.origin_of_tree(below).is_some() => {
+                    make_dir(&path).map_err(at("create", &path))?;
+                    over.push(Over { place: shown.into(), what: Large::Tree(*below) });
+                }
+                Entry::Tree(below) => self.write_thin(below, &path, &shown, over)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn is_large(&self, tree: &Name) -> Result<bool> {
+        Ok(self.length(tree)? > LARGE)
+    }
+
+    /// The bytes in all files of a tree.
+    fn length(&self, tree: &Name) -> Result<u64> {
+        let mut length = 0;
+        for (_, entry) in self.tree(tree)?.entries() {
+            length += match entry {
+                Entry::File { content, .. } => content.length(),
+                Entry::Tree(below) => self.length(below)?,
+                Entry::Symlink(_) => 0,
+            };
+        }
+        Ok(length)
     }
 
     fn write_tree(&self, name: &Name, place: &Path) -> Result<()> {
@@ -175,15 +265,51 @@ fn discard(place: &Path, aside: &Path) {
 }
 
 fn is_whole(place: &Path) -> bool {
-    let read = || Ok::<_, io::Error>(fs::read(place.join("manifest"))? == manifest(&place.join("tree"))?.as_bytes());
+    let read = || Ok::<_, io::Error>(fs::read(place.join("manifest"))? == manifest(place)?.as_bytes());
     read().unwrap_or(false)
 }
 
-/// One hash over the stamps of everything below a path. Nobody can change a file without its time of change showing.
-fn manifest(path: &Path) -> io::Result<String> {
+/// One hash over the stamps of everything in an entry. Nobody can change a file without its time of change showing.
+fn manifest(entry: &Path) -> io::Result<String> {
     let mut text = String::new();
-    list(path, Path::new(""), &mut text)?;
+    list(&entry.join("tree"), Path::new(""), &mut text)?;
+    let over = entry.join("over");
+    if over.exists() {
+        list(&over, Path::new("over"), &mut text)?;
+    }
     Ok(Name::of_value(text.as_bytes()).to_string())
+}
+
+fn encode(over: &[Over]) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.list(over.iter(), |w, Over { place, what }| {
+        w.text(place);
+        match what {
+            Large::Tree(name) => {
+                w.byte(b't');
+                w.text(name.to_string());
+            }
+            Large::File(name, mode) => {
+                w.byte(b'f');
+                w.text(name.to_string());
+                w.small(*mode);
+            }
+        }
+    });
+    w.0
+}
+
+fn decode(bytes: &[u8]) -> io::Result<Vec<Over>> {
+    Reader(bytes).list(|r| {
+        let (place, kind, name) = (r.text()?, r.byte()?, r.text()?);
+        let Some(name) = name.to_str().and_then(|name| name.parse().ok()) else { return r.invalid() };
+        let what = match kind {
+            b't' => Large::Tree(name),
+            b'f' => Large::File(name, r.small()?),
+            _ => return r.invalid(),
+        };
+        Ok(Over { place, what })
+    })
 }
 
 fn list(path: &Path, shown: &Path, text: &mut String) -> io::Result<()> {
@@ -219,7 +345,7 @@ mod tests {
     fn farm() -> (tempfile::TempDir, Arc<Store>, Farm) {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(&dir.path().join("store")).unwrap());
-        (dir, store.clone(), Farm::new(store))
+        (dir, store.clone(), Farm::new(store, false))
     }
 
     #[test]
@@ -233,20 +359,54 @@ mod tests {
         tree.insert("l", Entry::Symlink("d/f".into()));
         let name = store.put_tree(&tree).unwrap();
 
-        let path = farm.directory(&name).unwrap();
+        let path = farm.directory(&name).unwrap().0;
         assert_eq!(fs::read(path.join("d/f\n")).unwrap(), b"text");
         assert_eq!(permissions(&path.join("d/f\n")).unwrap(), 0o755);
         assert_eq!(fs::read_link(path.join("l")).unwrap(), Path::new("d/f"));
-        assert_eq!(farm.directory(&name).unwrap(), path);
+        assert_eq!(farm.directory(&name).unwrap().0, path);
 
         let inode = |path: &Path| fs::metadata(path.join("d/f\n")).unwrap().ino();
         let before = inode(&path);
-        let again = Farm::new(store.clone());
-        assert_eq!(inode(&again.directory(&name).unwrap()), before, "a whole entry is kept");
+        let again = Farm::new(store.clone(), false);
+        assert_eq!(inode(&again.directory(&name).unwrap().0), before, "a whole entry is kept");
 
         fs::write(path.join("d/f\n"), b"evil").unwrap();
-        let again = Farm::new(store);
-        assert_eq!(fs::read(again.directory(&name).unwrap().join("d/f\n")).unwrap(), b"text");
+        let again = Farm::new(store, false);
+        assert_eq!(fs::read(again.directory(&name).unwrap().0.join("d/f\n")).unwrap(), b"text");
+    }
+
+    #[test]
+    fn what_is_large_is_not_copied_into_a_thin_tree() {
+        let (dir, store, _) = farm();
+        let large = vec![7; LARGE as usize + 1];
+        let content = store.put(Kind::Value, &large).unwrap();
+        // A directory that is there already, and one that is not.
+        let system = dir.path().join("system");
+        fs::create_dir(&system).unwrap();
+        fs::write(system.join("cc1"), &large).unwrap();
+        let there = store.snapshot(&system).unwrap();
+        let mut elsewhere = Tree::new();
+        elsewhere.insert("lib\n", Entry::File { content, mode: 0o755 });
+        elsewhere.insert("small", Entry::File { content: store.put(Kind::Value, b"text").unwrap(), mode: 0o644 });
+        let mut tree = Tree::new();
+        tree.insert("there", Entry::Tree(there));
+        tree.insert("elsewhere", Entry::Tree(store.put_tree(&elsewhere).unwrap()));
+        let name = store.put_tree(&tree).unwrap();
+
+        let thin = Farm::new(store.clone(), true);
+        let (path, over) = thin.directory(&name).unwrap();
+        let over: HashMap<_, _> = over.iter().map(|over| (over.place.to_str().unwrap(), over.what)).collect();
+        let expected = HashMap::from([("there", Large::Tree(there)), ("elsewhere/lib\n", Large::File(content, 0o755))]);
+        assert_eq!(over, expected);
+        assert_eq!(thin.directory(&there).unwrap().0, system);
+        assert_eq!(fs::read_dir(path.join("there")).unwrap().count(), 0);
+        assert_eq!(fs::read(path.join("elsewhere/lib\n")).unwrap(), b"");
+        assert_eq!(fs::read(path.join("elsewhere/small")).unwrap(), b"text");
+
+        // The list is as trustworthy as the files.
+        fs::write(path.with_file_name("over"), encode(&[])).unwrap();
+        let (again, over) = Farm::new(store, true).directory(&name).unwrap();
+        assert_eq!((again, over.len()), (path, 2));
     }
 
     #[test]

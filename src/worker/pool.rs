@@ -130,7 +130,7 @@ impl Pool {
         Ok(Self {
             kind: setup.kind,
             reason,
-            planner: Planner::new(config.store.clone()),
+            planner: Planner::new(config.store.clone(), setup.kind == SandboxKind::Namespace),
             materialise: OnceLock::new(),
             places: Mutex::new(Places { free, closed: false }),
             freed: Condvar::new(),

@@ -45,6 +45,8 @@ pub(crate) enum What<'a> {
     Link { target: OsString },
     /// A read-only view of a file or directory of the host's.
     Bind { source: OsString, directory: bool },
+    /// The same at a place in a directory that an earlier step mounted, where there is something of its kind.
+    Over { source: OsString },
 }
 
 /// One program to run.
@@ -136,6 +138,10 @@ fn write_op(w: &mut Writer, op: &Op<'_>) {
             w.byte(if *directory { b'B' } else { b'b' });
             w.text(source);
         }
+        What::Over { source } => {
+            w.byte(b'o');
+            w.text(source);
+        }
     }
 }
 
@@ -148,6 +154,7 @@ fn read_op<'a>(r: &mut Reader<'a>) -> io::Result<Op<'a>> {
         b'l' => What::Link { target: r.text()? },
         b'B' => What::Bind { source: r.text()?, directory: true },
         b'b' => What::Bind { source: r.text()?, directory: false },
+        b'o' => What::Over { source: r.text()? },
         _ => return r.invalid(),
     };
     Ok(Op { path, what })
@@ -182,6 +189,7 @@ mod tests {
                 op(What::Link { target: "t".into() }),
                 op(What::Bind { source: "/b".into(), directory: true }),
                 op(What::Bind { source: "/b".into(), directory: false }),
+                op(What::Over { source: "/o".into() }),
             ],
         };
         let bytes = request.encode();

@@ -122,7 +122,7 @@ fn enter(worker: &Worker, request: &Request<'_>, root: &Root) -> Step<()> {
         .map_err(step(format!("mount the root on {}", place.display())))?;
     rustix::process::fchdir(&root.mount).map_err(step("enter the root"))?;
     for op in &request.ops {
-        if let What::Bind { source, .. } = &op.what {
+        if let What::Bind { source, .. } | What::Over { source } = &op.what {
             mount_bind_recursive(source.as_os_str(), op.path.as_os_str())
                 .map_err(|errno| step(format!("bind {} on /{}", shown(source), shown(&op.path)))(errno))?;
         }

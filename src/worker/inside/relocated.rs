@@ -245,7 +245,7 @@ fn put(mount: &OwnedFd, op: &Op<'_>, map: &mut Map) -> io::Result<Option<root::M
             rustix::fs::symlinkat(rooted(target, path), mount, path)?;
             return Ok(None);
         }
-        What::Bind { source, .. } => {
+        What::Bind { source, .. } | What::Over { source } => {
             // The kernel tells a process where it is by this spelling.
             let source = fs::canonicalize(source)?;
             map.insert(path, Kind::Bind, source.as_os_str());

@@ -87,6 +87,7 @@ pub(super) fn put(root: impl AsFd, op: &Op<'_>) -> Result<Option<Made>, Errno> {
         What::Link { target } => symlinkat(target.as_os_str(), &root, path)?,
         What::Bind { directory: true, .. } => mkdirat(&root, path, Mode::from_raw_mode(0o755))?,
         What::Bind { directory: false, .. } => drop(create(&root, op, 0o644)?),
+        What::Over { .. } => {}
         What::File { mode, content } => {
             let mut file = File::from(create(&root, op, *mode)?);
             file.write_all(content).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;

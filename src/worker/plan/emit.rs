@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use super::Planner;
 use super::layers::{Directory, File, Layers, Node};
 use crate::error::Result;
+use crate::farm::{Large, Over};
 use crate::request::{Content, Op, What};
 
 /// Files up to this length travel with the request and are written into the sandbox: about 10 us each, a third of what a mount
@@ -53,12 +54,31 @@ impl Steps<'_> {
 
     fn directory(&mut self, directory: Directory, path: OsString) -> Result<()> {
         if let ([tree], true, false) = (&directory.trees[..], directory.entries.is_empty(), directory.writable) {
-            let source = self.planner.farm.directory(tree)?.into();
-            self.push(path, What::Bind { source, directory: true });
-            return Ok(());
+            let (source, over) = self.planner.farm.directory(tree)?;
+            self.push(path.clone(), What::Bind { source: source.into(), directory: true });
+            return self.over(&path, &over);
         }
         self.push(path.clone(), What::Dir { mode: directory.mode.unwrap_or(0o755) });
         self.entries(directory, &path)
+    }
+
+    /// The rest of a directory that is mounted at a path.
+    fn over(&mut self, path: &OsStr, over: &[Over]) -> Result<()> {
+        for Over { place, what } in over {
+            let place = [path, place].join(OsStr::new("/"));
+            match what {
+                Large::File(name, mode) => {
+                    let source = self.planner.farm.file(name, mode & 0o7777)?.into();
+                    self.push(place, What::Over { source });
+                }
+                Large::Tree(name) => {
+                    let (source, further) = self.planner.farm.directory(name)?;
+                    self.push(place.clone(), What::Over { source: source.into() });
+                    self.over(&place, &further)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn file(&mut self, file: &File, path: OsString) -> Result<()> {

@@ -41,8 +41,9 @@ struct Small {
 }
 
 impl Planner {
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { farm: Farm::new(store.clone()), store, small: Mutex::default() }
+    /// For sandboxes that are made of mounts, if `mounts`, or of links.
+    pub fn new(store: Arc<Store>, mounts: bool) -> Self {
+        Self { farm: Farm::new(store.clone(), mounts), store, small: Mutex::default() }
     }
 
     /// The request for a job, with everything that its sandbox holds.
