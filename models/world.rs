@@ -87,6 +87,22 @@ pub trait World: Send + Sync {
     /// # Errors
     /// When the program cannot be started.
     fn ask(&self, argv: &[OsString], cwd: &Path, env: &Environment) -> io::Result<Answer>;
+
+    /// The same where an earlier answer will do, even an earlier build's: as long as the program has not changed, nor any of the
+    /// files and directories that `rests_on` names for that answer, there or not. Only what succeeds is kept.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    fn ask_once(
+        &self,
+        argv: &[OsString],
+        cwd: &Path,
+        env: &Environment,
+        rests_on: &dyn Fn(&Answer) -> Vec<PathBuf>,
+    ) -> io::Result<Answer> {
+        let _ = rests_on;
+        self.ask(argv, cwd, env)
+    }
 }
 
 /// A [`World`] in memory, for tests: files by absolute path, directories implied by them, no programs.

@@ -9,6 +9,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use super::archive;
 use super::draft::Draft;
 use crate::args::{Item, Syntax, Table, meanings};
+use crate::driver::environment;
 use crate::{Call, Environment, FileKind, Plan, Read, Reason, StepKind, World};
 
 /// The variables that archivers look at, beside those of every tool.
@@ -107,17 +108,16 @@ impl Archiver {
     /// Whether the archiver leaves times and owners out unless told otherwise; asked once.
     pub(super) fn is_deterministic(&self, call: &Call, world: &dyn World) -> bool {
         let mut known = self.deterministic.lock().unwrap_or_else(PoisonError::into_inner);
-        *known.entry(call.tool.clone()).or_insert_with(|| {
-            let mut env = call.env.clone();
-            env.insert("LC_ALL".into(), "C".into());
-            says_deterministic(&call.tool, &call.cwd, &env, world)
-        })
+        *known
+            .entry(call.tool.clone())
+            .or_insert_with(|| says_deterministic(&call.tool, &environment::of_query(&call.env), world))
     }
 }
 
 /// Reads `--help` of ar, ranlib or strip: what it says of `[D]` or `-D`, before it comes to `U`, ends in `(default)`.
-fn says_deterministic(tool: &Path, cwd: &Path, env: &Environment, world: &dyn World) -> bool {
-    let Ok(answer) = world.ask(&[tool.as_os_str().to_owned(), "--help".into()], cwd, env) else { return false };
+fn says_deterministic(tool: &Path, env: &Environment, world: &dyn World) -> bool {
+    let argv = [tool.as_os_str().to_owned(), "--help".into()];
+    let Ok(answer) = world.ask_once(&argv, Path::new("/"), env, &|_| Vec::new()) else { return false };
     let text = String::from_utf8_lossy(&answer.stdout).into_owned() + &String::from_utf8_lossy(&answer.stderr);
     let deterministic = ["[D]", "-D "].iter().find_map(|option| text.split_once(option));
     let description = deterministic.map_or("", |(_, rest)| rest);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::command::Command;
 use super::commands;
@@ -21,7 +21,17 @@ pub fn files(command: &Command, call: &Call, linker: &Linker, world: &dyn World)
     argv.extend(command.args.iter().cloned());
     argv.push("-###".into());
     let env = environment::of_query(&call.env);
-    let answer = world.ask(&argv, &call.cwd, &env).map_err(|error| Reason::Malformed(error.to_string()))?;
+    // What is in such files decides too.
+    let told_elsewhere = argv.iter().any(|arg| {
+        let arg = arg.as_bytes();
+        [&b"@"[..], b"-B", b"-specs", b"--specs", b"--sysroot", b"-wrapper"].iter().any(|start| arg.starts_with(start))
+    });
+    let answer = if told_elsewhere {
+        world.ask(&argv, &call.cwd, &env)
+    } else {
+        world.ask_once(&argv, &call.cwd, &env, &|answer| places(&answer.stderr))
+    };
+    let answer = answer.map_err(|error| Reason::Malformed(error.to_string()))?;
     let mut all = commands::commands(&answer.stderr);
     let place = all.iter().rposition(|it| it.first().is_some_and(|program| is_linker(program)));
     let Some(place) = place.filter(|_| answer.success) else {
@@ -49,6 +59,20 @@ fn temporaries(commands: &[Vec<OsString>]) -> BTreeSet<OsString> {
 fn compiler_path(text: &[u8]) -> Option<OsString> {
     let line = text.split(|&byte| byte == b'\n').rfind(|line| line.starts_with(b"COMPILER_PATH="))?;
     line.strip_prefix(b"COMPILER_PATH=").map(|path| OsStr::from_bytes(path).to_owned())
+}
+
+/// The directories in which the driver has looked for programs, libraries and files to link, and what those are in: where
+/// none is now, one may come.
+fn places(text: &[u8]) -> Vec<PathBuf> {
+    let lines = text.split(|&byte| byte == b'\n');
+    let lists =
+        lines.filter_map(|line| line.strip_prefix(b"COMPILER_PATH=").or_else(|| line.strip_prefix(b"LIBRARY_PATH=")));
+    let directories = lists.flat_map(|list| list.split(|&byte| byte == b':')).map(OsStr::from_bytes).map(Path::new);
+    let all: BTreeSet<PathBuf> = directories
+        .filter(|directory| directory.is_absolute())
+        .flat_map(|directory| [directory.to_owned(), directory.join("..")])
+        .collect();
+    all.into_iter().collect()
 }
 
 /// `collect2`, `ld`, `ld.gold`, `ld64.lld`, `x86_64-linux-gnu-ld`, `mold`

@@ -11,7 +11,7 @@ use super::command::Command;
 use super::environment;
 use super::option::{Chain, Meaning};
 use crate::scan::{Search, SearchDir};
-use crate::{Call, Environment, Reason, World};
+use crate::{Answer, Call, Environment, Reason, World};
 
 /// Directories that the environment adds: variable, chain (GCC manual, "Environment Variables"), language as in `-x`;
 /// empty for every language.
@@ -67,9 +67,16 @@ impl Searches {
         let mut argv = vec![call.tool.clone().into_os_string()];
         argv.extend(key.2.iter().cloned());
         argv.extend(["-E", "-v", "-x", language, "/dev/null"].map(OsString::from));
-        let answer = world
-            .ask(&argv, &call.cwd, &key.4)
-            .map_err(|error| Reason::Includes(format!("{}: {error}", call.tool.display())))?;
+        let rests_on = |answer: &Answer| {
+            let named = directories(&answer.stderr).unwrap_or_default().into_iter().chain(ignored(&answer.stderr));
+            named.chain(unlisted(&answer.stderr)).map(|path| call.absolute(path)).collect()
+        };
+        // With options of its own a call may name files that say more.
+        let answer = match &key.3 {
+            None => world.ask_once(&argv, Path::new("/"), &key.4, &rests_on),
+            Some(cwd) => world.ask(&argv, cwd, &key.4),
+        };
+        let answer = answer.map_err(|error| Reason::Includes(format!("{}: {error}", call.tool.display())))?;
         let found = directories(&answer.stderr)
             .filter(|_| answer.success)
             .ok_or_else(|| Reason::Includes(format!("{} -E -v names no directories", call.tool.display())))?;
@@ -172,6 +179,16 @@ impl Chains {
 fn ignored(text: &[u8]) -> Vec<PathBuf> {
     let lines = text.split(|&byte| byte == b'\n');
     let names = lines.filter_map(|line| line.strip_prefix(b"ignoring duplicate directory \"")?.strip_suffix(b"\""));
+    names.map(|name| OsStr::from_bytes(name).into()).collect()
+}
+
+/// What else the answer to `-E -v` names: directories that are not there, and the preprocessor, which has them built in.
+fn unlisted(text: &[u8]) -> Vec<PathBuf> {
+    let lines = text.split(|&byte| byte == b'\n');
+    let names = lines.filter_map(|line| match line.strip_prefix(b"ignoring nonexistent directory \"") {
+        Some(name) => name.strip_suffix(b"\""),
+        None => line.strip_prefix(b" ")?.split(|&byte| byte == b' ').next().filter(|word| word.starts_with(b"/")),
+    });
     names.map(|name| OsStr::from_bytes(name).into()).collect()
 }
 

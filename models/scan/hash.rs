@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map with the quick hash.
-pub(super) type QuickMap<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
+pub type QuickMap<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 
 /// A set with the quick hash.
-pub(super) type QuickSet<K> = HashSet<K, BuildHasherDefault<Quick>>;
+pub type QuickSet<K> = HashSet<K, BuildHasherDefault<Quick>>;
 
 /// Multiplies and rotates word by word.
-#[derive(Default)]
-pub(super) struct Quick(u64);
+#[derive(Clone, Debug, Default)]
+pub struct Quick(u64);
 
 impl Quick {
     fn add(&mut self, word: u64) {

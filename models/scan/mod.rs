@@ -27,7 +27,7 @@ mod cache;
 mod computed;
 mod directive;
 mod facts;
-mod hash;
+pub mod hash;
 mod lex;
 mod locate;
 mod macros;

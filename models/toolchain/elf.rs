@@ -1,5 +1,6 @@
 //! The loader and the shared libraries of a program.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -40,8 +41,10 @@ pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<V
         argv.extend(flags.iter().map(OsString::from));
         argv.push(program.as_os_str().to_owned());
         let failed = |why: String| Reason::Unsealable(format!("the libraries of {}: {why}", program.display()));
-        let answer =
-            world.ask(&argv, Path::new("/"), &environment::of_query(env)).map_err(|error| failed(error.to_string()))?;
+        let env = environment::of_query(env);
+        let answer = world
+            .ask_once(&argv, Path::new("/"), &env, &|answer| grounds(program, &libraries(&answer.stdout)))
+            .map_err(|error| failed(error.to_string()))?;
         if !answer.success {
             return Err(failed(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
         }
@@ -58,6 +61,26 @@ pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<V
         out.push(CACHE.into());
     }
     Ok(out)
+}
+
+/// Where the loader looks without being told (ld.so(8)); what Debian adds to it is where the libraries are found.
+const DIRECTORIES: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
+
+/// Directories below those for libraries that are made for newer processors (ld.so(8), `glibc-hwcaps`).
+const NEWER: &[&str] = &["", "x86-64-v2", "x86-64-v3", "x86-64-v4"];
+
+/// What it rests on which libraries a program is found to need: itself and them, the loader's list, and the directories in
+/// which any of them is or may be.
+fn grounds(program: &Path, found: &[Library]) -> Vec<PathBuf> {
+    let files: Vec<&Path> = found.iter().filter_map(|library| library.path.as_deref()).chain([program]).collect();
+    let mut directories: BTreeSet<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
+    directories.extend(files.iter().filter_map(|file| file.parent()).map(Path::to_owned));
+    // `$ORIGIN/../lib`
+    directories.extend(program.parent().and_then(Path::parent).map(|above| above.join("lib")));
+    let newer: Vec<PathBuf> =
+        directories.iter().flat_map(|it| NEWER.iter().map(|name| it.join("glibc-hwcaps").join(name))).collect();
+    let files = files.into_iter().map(Path::to_owned);
+    files.chain(directories).chain(newer).chain([PathBuf::from(CACHE)]).collect()
 }
 
 /// The loader of this machine's own programs, and the machine they are for.

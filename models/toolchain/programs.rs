@@ -11,9 +11,23 @@ use crate::{Answer, FileKind};
 impl Parts<'_> {
     /// What `tool` answers to one argument; `None` when it fails.
     pub(super) fn ask(&self, tool: &Path, argument: &str) -> Option<Answer> {
+        let places = self.places(tool);
         let argv = [tool.as_os_str().to_owned(), OsString::from(argument)];
-        let answer = self.world.ask(&argv, Path::new("/"), &environment::of_query(self.env)).ok()?;
+        let env = environment::of_query(self.env);
+        let answer = self.world.ask_once(&argv, Path::new("/"), &env, &|_| places.clone()).ok()?;
         answer.success.then_some(answer)
+    }
+
+    /// Where `tool` looks for its parts: what comes there or goes may change its answers. Which those are, it has built
+    /// in, or reads in the environment.
+    fn places(&self, tool: &Path) -> Vec<PathBuf> {
+        let argv = [tool.as_os_str().to_owned(), OsString::from("-print-search-dirs")];
+        let env = environment::of_query(self.env);
+        let Ok(answer) = self.world.ask_once(&argv, Path::new("/"), &env, &|_| Vec::new()) else { return Vec::new() };
+        let lines = answer.stdout.split(|&byte| byte == b'\n');
+        let lists = lines.filter_map(|line| line.splitn(2, |&byte| byte == b'=').nth(1));
+        let directories = lists.flat_map(|list| list.split(|&byte| byte == b':')).filter(|it| it.starts_with(b"/"));
+        directories.map(|directory| OsStr::from_bytes(directory).into()).collect()
     }
 
     /// The path that `tool` answers to one argument (`-print-libgcc-file-name`); `None` for a bare name, which means that

@@ -234,7 +234,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         notices,
     };
     // The build is done; what cannot be noted down does not undo it.
-    for saved in [report.save(&settings.directory), store.save_stamps().map_err(io::Error::other)] {
+    for saved in [report.save(&settings.directory), store.save_stamps().map_err(io::Error::other), session.save()] {
         let Err(error) = saved else { continue };
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
     }

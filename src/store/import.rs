@@ -88,6 +88,11 @@ impl Store {
         self.steadily(path, |file, stamp| object::hash(file, stamp.size, Kind::Value).map_err(at("read", path)))
     }
 
+    /// The name of the content of a file in the state that a stamp tells of, where that is known. The object may not be here.
+    pub fn name_of(&self, stamp: &Stamp) -> Option<Name> {
+        self.stamps.get(stamp)
+    }
+
     /// As [`Store::hash`], waiting until the stamp can vouch for the content for good. `None` for a file whose time of
     /// change is in the future, which no waiting helps.
     pub(crate) fn hash_settled(&self, path: &Path) -> Result<Option<(Name, Stamp)>> {

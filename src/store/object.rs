@@ -128,6 +128,12 @@ impl Store {
         self.holds(name) || self.promised(name)
     }
 
+    /// Whether the object's file was there when it was last marked as used, and cannot have been collected since: not while
+    /// the lease lasts in which that was. Nothing is looked at.
+    pub fn is_protected(&self, name: &Name) -> bool {
+        self.touched.get(&(false, *name)) == Some(self.generation.load(Ordering::SeqCst))
+    }
+
     /// Whether there is an object file of the right length; marks it as used.
     pub(crate) fn present(&self, name: &Name) -> bool {
         let path = self.layout.object(name);

@@ -18,6 +18,7 @@ use super::Session;
 use super::alias::Alias;
 use super::copy;
 use super::deliver::{CommandLine, Delivery};
+use super::moment::Sight;
 use super::probe::{is_our_own_output, is_probes, mixed};
 use super::rescue::Planned;
 use super::seal::{SealError, SealedStep};
@@ -86,31 +87,31 @@ impl Session {
             });
             commands.add(&call, &compilations);
         }
-        let mut plan = self.models.plan(&call, &self.machine);
+        let moment = self.moment();
+        let mut plan = self.models.plan(&call, &moment);
         if let (Plan::Here(Reason::Stdin), Some(fd)) = (&plan, &message.fds[0])
             && let Some(content) = stdin::peek(fd)
         {
-            plan = self.models.plan(&call, &WithStdin::new(&self.machine, &call.cwd, Arc::clone(&content)));
+            plan = self.models.plan(&call, &WithStdin::new(&moment, &call.cwd, Arc::clone(&content)));
             // Once for each call.
             let _ = message.stdin.set(content);
         }
         match plan {
             Plan::Here(reason) => self.here(socket, message, &call, &reason),
-            Plan::Thunk(step) => match self.sealed(&call, &step, message) {
+            Plan::Thunk(step) => match self.sealed(&call, &step, message, &moment) {
                 Ok(sealed) => self.thunk(socket, message, &call, &step, sealed, Variant::default()),
                 Err(reason) => self.here(socket, message, &call, &reason),
             },
         }
     }
 
-    fn sealed(&self, call: &Call, step: &Step, message: &Message) -> Result<SealedStep, Reason> {
+    fn sealed(&self, call: &Call, step: &Step, message: &Message, sight: &dyn Sight) -> Result<SealedStep, Reason> {
         let toolchain = self.models.toolchain(&call.tool, &self.machine, &call.env)?;
-        self.sealer.seal(call, step, &toolchain, message.umask, message.stdin.get().map(|content| &**content)).map_err(
-            |error| match error {
-                SealError::Path { path, what: "does not exist" } => Reason::MissingInput(path),
-                other => Reason::Unsealable(other.to_string()),
-            },
-        )
+        let stdin = message.stdin.get().map(|content| &**content);
+        self.sealer.seal(call, step, &toolchain, message.umask, stdin, sight).map_err(|error| match error {
+            SealError::Path { path, what: "does not exist" } => Reason::MissingInput(path),
+            other => Reason::Unsealable(other.to_string()),
+        })
     }
 
     /// The call is done, with this status.
@@ -308,7 +309,7 @@ impl Session {
         if variant.merged && !self.options.isolated {
             return self.here(socket, message, call, &Reason::Mixed);
         }
-        match self.sealed(call, step, message) {
+        match self.sealed(call, step, message, &self.moment()) {
             Ok(sealed) => self.thunk(socket, message, call, step, sealed, variant),
             Err(reason) => self.here(socket, message, call, &reason),
         }

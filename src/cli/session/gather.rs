@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use gg_ir::AbsPath;
+use gg_models::scan::hash::QuickMap;
+
+use super::moment::{Seen, Sight};
 
 /// As many links as Linux follows in one path (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
@@ -38,24 +42,34 @@ pub enum Found {
 }
 
 /// The paths gathered so far, each without symlinks in its directories.
-#[derive(Debug, Default)]
-pub struct Gather {
+pub struct Gather<'s> {
+    sight: &'s dyn Sight,
     nodes: BTreeMap<AbsPath, Node>,
     /// Directories that are complete already: what lies in them is not gathered again.
     trees: BTreeSet<AbsPath>,
     /// Directories walked through, with what each led to.
-    walked: BTreeMap<PathBuf, PathBuf>,
+    walked: QuickMap<OsString, PathBuf>,
 }
 
-impl Gather {
+/// Whether a path lies in one of these directories.
+fn is_below(trees: &BTreeSet<AbsPath>, path: &[u8]) -> bool {
+    let holds = |tree: &AbsPath| match path.strip_prefix(tree.as_bytes()) {
+        Some(rest) => rest.first() == Some(&b'/') || tree.as_bytes() == b"/" && !rest.is_empty(),
+        None => false,
+    };
+    trees.iter().any(holds)
+}
+
+impl<'s> Gather<'s> {
     /// Nothing, where everything in these directories is visible anyway.
-    pub fn within(trees: BTreeSet<AbsPath>) -> Self {
-        Self { trees, ..Self::default() }
+    pub fn within(trees: BTreeSet<AbsPath>, sight: &'s dyn Sight) -> Self {
+        Self { sight, nodes: BTreeMap::new(), trees, walked: QuickMap::default() }
     }
 
     /// Whether all of a directory on the way to `path`, or `path` itself, is gathered as a tree.
     pub fn in_tree(&self, path: &Path) -> bool {
-        path.ancestors().any(|part| AbsPath::new(part).is_ok_and(|part| self.trees.contains(&part)))
+        let path = path.as_os_str().as_bytes();
+        self.trees.iter().any(|tree| tree.as_bytes() == path) || is_below(&self.trees, path)
     }
 
     /// Walks `path` (absolute) as the kernel would, gathers what is on the way, and says where it ends.
@@ -65,12 +79,12 @@ impl Gather {
     pub fn walk(&mut self, path: &Path) -> io::Result<(PathBuf, Found)> {
         // The directory of a path is mostly that of the last one.
         if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
-            if let Some(real) = self.walked.get(parent).cloned() {
+            if let Some(real) = self.walked.get(parent.as_os_str()).cloned() {
                 return self.steps(real, [name.to_os_string()].into());
             }
             let (real, found) = self.steps("/".into(), parts(parent))?;
             if found == Found::Directory {
-                self.walked.insert(parent.to_path_buf(), real.clone());
+                self.walked.insert(parent.into(), real.clone());
                 return self.steps(real, [name.to_os_string()].into());
             }
             return Ok((real, Found::Nothing));
@@ -92,14 +106,12 @@ impl Gather {
                 continue;
             }
             let next = at.join(&part);
-            let info = match fs::symlink_metadata(&next) {
-                Ok(info) => info,
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                    return Ok((next, Found::Nothing));
-                }
-                Err(error) => return Err(error),
+            let stamp = match self.sight.see(&next)? {
+                Seen::Nothing => return Ok((next, Found::Nothing)),
+                Seen::Plain(stamp) => Some(stamp),
+                Seen::Link(_) => None,
             };
-            if info.is_symlink() {
+            let Some(stamp) = stamp else {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(io::Error::from_raw_os_error(libc::ELOOP));
@@ -113,11 +125,11 @@ impl Gather {
                 }
                 ahead.extend(parts(&target));
                 continue;
-            }
+            };
             at = next;
-            found = if info.is_dir() {
+            found = if stamp.is_dir() {
                 Found::Directory
-            } else if info.is_file() {
+            } else if stamp.is_file() {
                 Found::File
             } else {
                 Found::Other
@@ -157,26 +169,24 @@ impl Gather {
         }
     }
 
-    /// Everything gathered, without what lies in gathered trees, and without directories that others imply.
-    pub fn finish(self) -> BTreeMap<AbsPath, Node> {
-        let trees = self.trees;
-        let covered = |path: &AbsPath| {
-            path.as_path().ancestors().skip(1).any(|part| AbsPath::new(part).is_ok_and(|part| trees.contains(&part)))
-        };
-        let mut kept: BTreeMap<AbsPath, Node> = BTreeMap::new();
+    /// Everything gathered in the order of paths, without what lies in gathered trees, and without directories that others
+    /// imply.
+    pub fn finish(self) -> Vec<(AbsPath, Node)> {
+        let mut kept: Vec<(AbsPath, Node)> = Vec::with_capacity(self.nodes.len());
         // Backwards, so that a directory comes after what is in it.
         for (path, node) in self.nodes.into_iter().rev() {
+            let bytes = path.as_bytes();
             let implied = node == Node::Directory
                 && kept
-                    .range(path.clone()..)
-                    .take_while(|(other, _)| other.as_bytes().starts_with(path.as_bytes()))
-                    .any(|(other, _)| {
-                        path == AbsPath::root() || other.as_bytes().get(path.as_bytes().len()) == Some(&b'/')
-                    });
-            if !implied && !covered(&path) && path != AbsPath::root() {
-                kept.insert(path, node);
+                    .iter()
+                    .rev()
+                    .take_while(|(other, _)| other.as_bytes().starts_with(bytes))
+                    .any(|(other, _)| bytes == b"/" || other.as_bytes().get(bytes.len()) == Some(&b'/'));
+            if !implied && !is_below(&self.trees, bytes) && path != AbsPath::root() {
+                kept.push((path, node));
             }
         }
+        kept.reverse();
         kept
     }
 }
@@ -199,9 +209,14 @@ fn parts(path: &Path) -> Vec<OsString> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use super::super::moment::Disk;
     use super::*;
 
-    fn relative(root: &Path, nodes: BTreeMap<AbsPath, Node>) -> Vec<(String, Node)> {
+    fn gather() -> Gather<'static> {
+        Gather::within(BTreeSet::new(), &Disk)
+    }
+
+    fn relative(root: &Path, nodes: Vec<(AbsPath, Node)>) -> Vec<(String, Node)> {
         let name = |path: &AbsPath| path.as_path().strip_prefix(root).unwrap().display().to_string();
         nodes.iter().map(|(path, node)| (name(path), node.clone())).collect()
     }
@@ -213,7 +228,7 @@ mod tests {
         fs::create_dir_all(root.join("real/sub")).unwrap();
         fs::write(root.join("real/x.h"), "").unwrap();
         symlink("real/sub", root.join("link")).unwrap();
-        let mut gather = Gather::default();
+        let mut gather = gather();
         let (real, found) = gather.walk(&root.join("link/../x.h")).unwrap();
         assert_eq!((real.as_path(), found), (root.join("real/x.h").as_path(), Found::File));
         gather.file(&real);
@@ -236,7 +251,7 @@ mod tests {
         fs::create_dir_all(root.join("t/u")).unwrap();
         fs::write(root.join("t/u/f"), "").unwrap();
         symlink("u/f", root.join("t/l")).unwrap();
-        let mut gather = Gather::default();
+        let mut gather = gather();
         gather.file(&root.join("t/u/f"));
         gather.tree(&root.join("t"));
         gather.walk(&root.join("t/l")).unwrap();
@@ -249,6 +264,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         symlink("b", folder.path().join("a")).unwrap();
         symlink("a", folder.path().join("b")).unwrap();
-        assert!(Gather::default().walk(&folder.path().join("a")).is_err());
+        assert!(gather().walk(&folder.path().join("a")).is_err());
     }
 }

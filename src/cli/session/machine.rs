@@ -1,6 +1,5 @@
 //! The machine as the models see it: the real file system, where placeholders have their content.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
@@ -8,12 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gg_ir::Placeholder;
+use gg_models::scan::hash::QuickMap;
 use gg_models::{Answer, Environment, FileKind, World};
 use gg_store::{SETTLE, Stamp};
+
+use super::answers::{Answers, Question};
 
 /// The standard library starts a program in another directory without copying this process (which takes longer the
 /// more memory it has) if it finds this function. In a static program it does so only where something refers to it.
@@ -39,7 +42,11 @@ const MAX_KEPT: u64 = 1 << 20;
 /// The real file system and real programs.
 pub struct Machine<F> {
     force: F,
-    contents: Mutex<HashMap<PathBuf, Kept>>,
+    /// How many files were computed for whoever looked at them.
+    forced: AtomicU64,
+    answers: Option<Answers>,
+    /// By the path as a string, whose hash is the cheaper.
+    contents: Mutex<QuickMap<OsString, Kept>>,
 }
 
 /// A file's content in memory.
@@ -50,21 +57,42 @@ struct Kept {
     content: Arc<[u8]>,
 }
 
-fn is_settled(stamp: &Stamp) -> bool {
+/// Whether a stamp that was taken just now shows every later change.
+pub fn is_settled(stamp: &Stamp) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let changed = Duration::from_nanos(u64::try_from(stamp.mtime_ns.max(stamp.ctime_ns)).unwrap_or(0));
     now.saturating_sub(changed) > SETTLE
 }
 
 impl<F: Force> Machine<F> {
-    /// A machine on which `force` computes placeholders.
-    pub fn new(force: F) -> Self {
-        Self { force, contents: Mutex::default() }
+    /// A machine on which `force` computes placeholders, and whose programs answered before in what is kept.
+    pub fn new(force: F, answers: Option<Answers>) -> Self {
+        Self { force, forced: AtomicU64::new(0), answers, contents: Mutex::default() }
+    }
+
+    /// Writes down what programs have answered.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn save(&self) -> io::Result<()> {
+        self.answers.as_ref().map_or(Ok(()), Answers::save)
     }
 
     /// Who computes placeholders.
     pub fn forcer(&self) -> &F {
         &self.force
+    }
+
+    /// How many files have been computed for whoever looked at them.
+    pub fn forced(&self) -> u64 {
+        self.forced.load(Ordering::Acquire)
+    }
+
+    /// The content of a file that has this stamp now, if it is in memory.
+    pub fn kept(&self, path: &Path, stamp: &Stamp) -> Option<Arc<[u8]>> {
+        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = contents.get(path.as_os_str()).filter(|kept| kept.settled && kept.stamp == *stamp)?;
+        Some(Arc::clone(&kept.content))
     }
 
     /// Opens a file that has its content.
@@ -78,7 +106,10 @@ impl<F: Force> Machine<F> {
             let mut content = Vec::new();
             (&file).read_to_end(&mut content)?;
             if let Some(placeholder) = Placeholder::parse(&content) {
-                self.force.force(path, &placeholder)?;
+                self.forced.fetch_add(1, Ordering::AcqRel);
+                let done = self.force.force(path, &placeholder);
+                self.forced.fetch_add(1, Ordering::AcqRel);
+                done?;
             }
             return fs::File::open(path);
         }
@@ -99,11 +130,8 @@ impl<F: Force> World for Machine<F> {
     }
 
     fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {
-        if let Ok(stamp) = &Stamp::of(path) {
-            let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(kept) = contents.get(path).filter(|kept| kept.settled && kept.stamp == *stamp) {
-                return Ok(Arc::clone(&kept.content));
-            }
+        if let Some(content) = Stamp::of(path).ok().and_then(|stamp| self.kept(path, &stamp)) {
+            return Ok(content);
         }
         let mut file = self.open(path)?;
         let stamp = Stamp::of_file(&file)?;
@@ -112,13 +140,13 @@ impl<F: Force> World for Machine<F> {
         file.read_to_end(&mut content)?;
         let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         // The same allocation tells the scanner that nothing has changed.
-        if let Some(kept) = contents.get_mut(path).filter(|kept| *kept.content == *content) {
+        if let Some(kept) = contents.get_mut(path.as_os_str()).filter(|kept| *kept.content == *content) {
             (kept.stamp, kept.settled) = (stamp, settled);
             return Ok(Arc::clone(&kept.content));
         }
         let content: Arc<[u8]> = content.into();
         if stamp.size <= MAX_KEPT {
-            contents.insert(path.to_path_buf(), Kept { stamp, settled, content: Arc::clone(&content) });
+            contents.insert(path.into(), Kept { stamp, settled, content: Arc::clone(&content) });
         }
         Ok(content)
     }
@@ -162,5 +190,24 @@ impl<F: Force> World for Machine<F> {
             .process_group(0)
             .output()?;
         Ok(Answer { success: output.status.success(), stdout: output.stdout, stderr: output.stderr })
+    }
+
+    fn ask_once(
+        &self,
+        argv: &[OsString],
+        cwd: &Path,
+        env: &Environment,
+        rests_on: &dyn Fn(&Answer) -> Vec<PathBuf>,
+    ) -> io::Result<Answer> {
+        let Some(answers) = &self.answers else { return self.ask(argv, cwd, env) };
+        let question = Question { argv, cwd, env };
+        if let Some(answer) = answers.recall(&question) {
+            return Ok(answer);
+        }
+        let answer = self.ask(argv, cwd, env)?;
+        if answer.success {
+            answers.keep(&question, &answer, rests_on(&answer));
+        }
+        Ok(answer)
     }
 }

@@ -7,7 +7,8 @@
 //! - `copy`: copies of placeholders
 //! - `probe`: which calls are awaited, and what is remembered of those that failed
 //! - `temporary`, `alias`: probes whose names are made up anew each time, under names that stay the same
-//! - `machine`: the file system and programs as models see them
+//! - `machine`: the file system and programs as models see them; `moment`: the same for one call, looked at once
+//! - `answers`: what programs answered, kept from build to build
 //! - `stdin`: what a call reads from its standard input
 //! - `gather`, `seal`: from a model's step to a thunk
 //! - `placeholders`, `journal`: what stands in the tree meanwhile, and what a crash leaves
@@ -19,6 +20,7 @@
 
 mod alias;
 mod answer;
+mod answers;
 mod copy;
 mod deliver;
 mod detours;
@@ -26,6 +28,7 @@ mod gather;
 mod guard;
 mod journal;
 mod machine;
+mod moment;
 mod placeholders;
 mod probe;
 mod recover;
@@ -53,6 +56,7 @@ use gg_models::Models;
 use gg_store::Store;
 
 use self::alias::Aliases;
+use self::answers::Answers;
 use crate::compile_commands::CompileCommands;
 use crate::console::Console;
 use crate::stand_ins;
@@ -62,6 +66,7 @@ use detours::Detours;
 pub use guard::SessionGuard;
 pub use journal::{Heir, Journal};
 use machine::{Force, Machine};
+use moment::{Directories, Moment};
 pub use placeholders::Placeholders;
 pub use recover::{Repair, recover};
 pub use rescue::Rescue;
@@ -72,6 +77,7 @@ pub struct Session {
     store: Arc<Store>,
     models: Models,
     machine: Machine<Forcer>,
+    directories: Directories,
     sealer: Sealer,
     placeholders: Arc<Placeholders>,
     deliveries: Arc<Deliveries>,
@@ -142,7 +148,7 @@ impl Session {
         let Parts { store, tools, placeholders, deliveries, coordinator, console, compile_commands } = parts;
         let directory = placeholders.journal().directory().to_path_buf();
         let at = || format!("cannot set up gg's session in {}", directory.display());
-        let machine = Machine::new(Forcer::default());
+        let machine = Machine::new(Forcer::default(), Some(Answers::new(store.dir())));
         let models = Models::new(tools.as_deref(), &machine)?;
         let stand_ins = stand_ins::unpack(&directory, path, &models).with_context(at)?;
         let listener = listen(&directory.join("socket")).with_context(at)?;
@@ -150,6 +156,7 @@ impl Session {
         let session = Arc::new(Self {
             sealer: Sealer::new(Arc::clone(&store), root.to_path_buf()),
             machine,
+            directories: Directories::default(),
             detours: Detours::new(&directory, &models),
             models,
             placeholders,
@@ -194,6 +201,14 @@ impl Session {
         &self.stand_ins
     }
 
+    /// Writes down what was learnt of this machine's tools.
+    ///
+    /// # Errors
+    /// Whatever the file system says; the next build asks again.
+    pub fn save(&self) -> io::Result<()> {
+        self.machine.save()
+    }
+
     /// From now on, nobody is answered.
     pub fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
@@ -232,6 +247,11 @@ impl Session {
                 let _ = self.force(&path, &placeholder);
             }
         }
+    }
+
+    /// The machine as it is now, for one call.
+    fn moment(&self) -> Moment<'_, Forcer> {
+        Moment::new(&self.machine, &self.directories)
     }
 
     /// How often stubs were told to become each tool.

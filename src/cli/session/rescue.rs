@@ -8,6 +8,7 @@ use gg_models::{Call, Step, StepKind};
 
 use super::Session;
 use super::alias::Alias;
+use super::moment::Disk;
 
 /// A step as it was planned, kept until it has ended.
 #[derive(Clone, Debug)]
@@ -79,7 +80,7 @@ impl Rescue {
         let mut step = planned.step.clone();
         step.reads.extend(more);
         let toolchain = session.models.toolchain(&planned.call.tool, &session.machine, &planned.call.env).ok()?;
-        let sealed = session.sealer.seal(&planned.call, &step, &toolchain, planned.umask, None).ok()?;
+        let sealed = session.sealer.seal(&planned.call, &step, &toolchain, planned.umask, None, &Disk).ok()?;
         let thunk = session.aliases.renamed(&planned.alias, &sealed.thunk)?;
         let widened = session.store.put_thunk(&thunk).ok()?;
         if widened == *name {

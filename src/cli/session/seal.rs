@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gg_ir::{AbsPath, Entry, Function, Input, Kind, Name, Output, Placeholder, Reference, Tag, Thunk, Tree};
 use gg_models::{Call, Read, Step, Toolchain};
-use gg_store::{Store, StoreError};
+use gg_store::{Stamp, Store, StoreError};
 
 use super::gather::{Found, Gather, Node};
+use super::moment::{Disk, Seen, Sight};
 use super::placeholders::Placeholders;
 
 /// Why a step cannot be sealed; the real tool runs instead.
@@ -69,6 +69,8 @@ pub struct Sealer {
     toolchains: Mutex<HashMap<PathBuf, Vec<Variant>>>,
     /// Where each content was last seen.
     seen: Mutex<HashMap<Name, PathBuf>>,
+    /// Files of the system that were noted as the origins of their contents, and how they were then.
+    noted: Mutex<HashMap<PathBuf, Stamp>>,
     /// The directories of toolchains, which are no directories anywhere.
     composed: Mutex<HashMap<Name, Tree>>,
     /// Directories taken as whole trees.
@@ -92,6 +94,7 @@ impl Sealer {
             root,
             toolchains: Mutex::default(),
             seen: Mutex::default(),
+            noted: Mutex::default(),
             composed: Mutex::default(),
             snapshots: Mutex::default(),
         }
@@ -108,19 +111,21 @@ impl Sealer {
         toolchain: &Arc<Toolchain>,
         umask: u32,
         stdin: Option<&[u8]>,
+        sight: &dyn Sight,
     ) -> Result<SealedStep, SealError> {
         let tools = self.toolchain(&call.tool, toolchain)?;
-        let mut gather = Gather::within(tools.trees.clone());
+        let mut gather = Gather::within(tools.trees.clone(), sight);
 
         gather.directory(&call.cwd);
         // gcc takes the directory's name from PWD, symlinks and all, where that is the same directory.
-        let pwd = step.env.get(OsStr::new("PWD")).map(PathBuf::from).filter(|pwd| same_directory(pwd, &call.cwd));
+        let same_directory = |path: &Path| path == call.cwd || is_same(sight, path, &call.cwd);
+        let pwd = step.env.get(OsStr::new("PWD")).map(PathBuf::from).filter(|pwd| same_directory(pwd));
         if let Some(pwd) = &pwd {
             gather.walk(pwd).map_err(at(pwd))?;
         }
         let mut reads: Vec<&Read> = step.reads.iter().collect();
         let localtime = Read::File(LOCALTIME.into());
-        if step.volatile && Path::new(LOCALTIME).exists() {
+        if step.volatile && sight.see(Path::new(LOCALTIME)).is_ok_and(|seen| seen.followed().is_some()) {
             reads.push(&localtime);
         }
         for read in reads {
@@ -157,7 +162,9 @@ impl Sealer {
             };
             gather.directory(&real);
             let real = real.join(name);
-            if std::fs::symlink_metadata(&real).is_ok_and(|info| !info.is_file()) {
+            if matches!(sight.see(&real), Ok(Seen::Link(_)))
+                || matches!(sight.see(&real), Ok(Seen::Plain(stamp)) if !stamp.is_file())
+            {
                 return Err(SealError::Path { path: real, what: "is written to, and is no regular file" });
             }
             let tag = Tag::new(&*write.tag)
@@ -166,14 +173,15 @@ impl Sealer {
             outputs.insert(tag, (real, Output { path: inside, optional: write.optional }));
         }
 
-        let mut inputs = BTreeMap::from([(AbsPath::root(), Input::Tree(tools.root))]);
+        // In order: a map is quickly made of that.
+        let mut inputs = vec![(AbsPath::root(), Input::Tree(tools.root))];
         for (path, node) in gather.finish() {
             if tools.covered.contains(&path) {
                 continue;
             }
             let input = match node {
                 Node::File => {
-                    let (object, mode) = self.content(path.as_path())?;
+                    let (object, mode) = self.content(path.as_path(), sight)?;
                     Input::File { object, mode }
                 }
                 Node::Tree => Input::Tree(self.snapshot(path.as_path())?),
@@ -181,8 +189,9 @@ impl Sealer {
                 Node::Directory if tools.directories.contains(&path) => continue,
                 Node::Directory => Input::Directory,
             };
-            inputs.insert(path, input);
+            inputs.push((path, input));
         }
+        let mut inputs: BTreeMap<AbsPath, Input> = inputs.into_iter().collect();
 
         if let (Some(content), true) = (stdin, step.reads.contains(&Read::Stdin)) {
             let object = Reference::Value(self.store.put(Kind::Value, content)?);
@@ -230,30 +239,51 @@ impl Sealer {
     }
 
     fn is_system(&self, path: &Path) -> bool {
-        !path.starts_with(&self.root)
+        let lies_in =
+            |directory: &Path| match path.as_os_str().as_bytes().strip_prefix(directory.as_os_str().as_bytes()) {
+                Some(rest) => rest.first().is_none_or(|&byte| byte == b'/'),
+                None => false,
+            };
+        SYSTEM.iter().any(|prefix| lies_in(Path::new(prefix)))
             // Where people install what they build: it may change while a build runs.
-            && !["/usr/src", "/usr/local", "/opt"].iter().any(|own| path.starts_with(own))
-            && SYSTEM.iter().any(|prefix| path.starts_with(prefix))
+            && !["/usr/src", "/usr/local", "/opt"].iter().any(|own| lies_in(Path::new(own)))
+            && !path.starts_with(&self.root)
     }
 
-    /// What a file contains, as of now, with its permission bits. The content of a project's file is copied into the
+    /// What a file contains, as it is seen, with its permission bits. The content of a project's file is copied into the
     /// store: it may change or go away before it is used.
-    pub fn content(&self, path: &Path) -> Result<(Reference, u32), SealError> {
-        let info = std::fs::metadata(path).map_err(at(path))?;
-        if info.len() <= Placeholder::MAX_LENGTH as u64
+    fn content(&self, path: &Path, sight: &dyn Sight) -> Result<(Reference, u32), SealError> {
+        let stamp = sight.see(path).map_err(at(path))?.followed();
+        let stamp = stamp.ok_or_else(|| at(path)(io::ErrorKind::NotFound.into()))?;
+        if let Some(name) = self.known(path, &stamp) {
+            return Ok((Reference::Value(name), stamp.mode & 0o7777));
+        }
+        if stamp.size <= Placeholder::MAX_LENGTH as u64
             && let Some(placeholder) = Placeholders::at(path)
         {
-            return Ok((placeholder.reference(), info.mode() & 0o7777));
+            return Ok((placeholder.reference(), stamp.mode & 0o7777));
         }
         let (name, mode) = self.take_in(path)?;
         locked(&self.seen).entry(name).or_insert_with(|| path.to_path_buf());
         Ok((Reference::Value(name), mode & 0o7777))
     }
 
+    /// The content of a file that this session has taken in as it is now. A placeholder never is.
+    fn known(&self, path: &Path, stamp: &Stamp) -> Option<Name> {
+        let name = self.store.name_of(stamp)?;
+        let taken = if self.is_system(path) {
+            locked(&self.noted).get(path) == Some(stamp)
+        } else {
+            self.store.is_protected(&name)
+        };
+        (taken && locked(&self.seen).contains_key(&name)).then_some(name)
+    }
+
     fn take_in(&self, path: &Path) -> Result<(Name, u32), StoreError> {
         if self.is_system(path) {
             let (name, stamp) = self.store.hash(path)?;
             self.store.note_origin(&name, path, &stamp)?;
+            locked(&self.noted).insert(path.to_path_buf(), stamp);
             return Ok((name, stamp.mode));
         }
         let (name, stamp) = self.store.import(path)?;
@@ -287,7 +317,7 @@ impl Sealer {
         if let Some((_, sealed)) = variants.iter().find(|(captured, _)| Arc::ptr_eq(captured, toolchain)) {
             return Ok(Arc::clone(sealed));
         }
-        let mut gather = Gather::default();
+        let mut gather = Gather::within(BTreeSet::new(), &Disk);
         for path in &toolchain.trees {
             if let (real, Found::Directory) = gather.walk(path).map_err(at(path))? {
                 gather.tree(&real);
@@ -303,12 +333,11 @@ impl Sealer {
         let nodes = gather.finish();
         let mut sealed = Sealed {
             root: Name::of_value(b""),
-            covered: nodes.keys().cloned().collect(),
-            trees: nodes.iter().filter(|(_, node)| **node == Node::Tree).map(|(path, _)| path.clone()).collect(),
-            directories: nodes.keys().flat_map(ancestors).collect(),
+            covered: nodes.iter().map(|(path, _)| path.clone()).collect(),
+            trees: nodes.iter().filter(|(_, node)| *node == Node::Tree).map(|(path, _)| path.clone()).collect(),
+            directories: nodes.iter().flat_map(|(path, _)| ancestors(path)).collect(),
         };
-        let all: Vec<(AbsPath, Node)> = nodes.into_iter().collect();
-        sealed.root = self.put_tree(&all, 0)?;
+        sealed.root = self.put_tree(&nodes, 0)?;
         let sealed = Arc::new(sealed);
         variants.push((Arc::clone(toolchain), Arc::clone(&sealed)));
         Ok(sealed)
@@ -322,7 +351,7 @@ impl Sealer {
             let (path, node) = &group[0];
             let is_leaf = path.components().count() == depth + 1;
             let entry = match node {
-                Node::File if is_leaf => match self.content(path.as_path())? {
+                Node::File if is_leaf => match self.content(path.as_path(), &Disk)? {
                     (Reference::Value(content), mode) => Entry::File { content, mode },
                     (Reference::Output(..), _) => {
                         let what = "is part of a compiler, and has not been computed yet";
@@ -381,8 +410,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> SealError + use<> {
     move |error| SealError::Io { path, error }
 }
 
-fn same_directory(a: &Path, b: &Path) -> bool {
-    let id = |path: &Path| std::fs::metadata(path).map(|info| (info.dev(), info.ino())).ok();
+fn is_same(sight: &dyn Sight, a: &Path, b: &Path) -> bool {
+    let id = |path: &Path| sight.see(path).ok()?.followed().map(|stamp| (stamp.device, stamp.inode));
     id(a).is_some() && id(a) == id(b)
 }
 

@@ -185,6 +185,16 @@ impl<W: World> World for WithStdin<'_, W> {
     fn ask(&self, argv: &[std::ffi::OsString], cwd: &Path, env: &Environment) -> io::Result<Answer> {
         self.world.ask(argv, cwd, env)
     }
+
+    fn ask_once(
+        &self,
+        argv: &[std::ffi::OsString],
+        cwd: &Path,
+        env: &Environment,
+        rests_on: &dyn Fn(&Answer) -> Vec<PathBuf>,
+    ) -> io::Result<Answer> {
+        self.world.ask_once(argv, cwd, env, rests_on)
+    }
 }
 
 #[cfg(test)]
