@@ -41,7 +41,7 @@ impl Table {
     /// Adds what a row gave, and tells it at once.
     pub fn add(&mut self, row: &'static str, lines: Vec<Line>) {
         for line in lines {
-            eprintln!("   {}: {} {}", line.what, line.unit.show(line.measured), ratio(&line));
+            eprintln!("   {}: {} {}", line.what, line.figure(), ratio(&line));
             self.lines.push((row, line));
         }
     }
@@ -54,7 +54,7 @@ impl Table {
 
     /// Whether every row could be run.
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty()
+        self.failures.is_empty() && self.lines.iter().all(|(_, line)| line.measured.is_some())
     }
 
     /// For a terminal.
@@ -63,7 +63,7 @@ impl Table {
         let width = self.lines.iter().map(|(_, line)| line.what.len()).max().unwrap_or(0);
         let _ = writeln!(out, "{:width$}  {:>9}  {:>9}  {:10}  raw", "what", "at most", "measured", "reached");
         for (_, line) in &self.lines {
-            let measured = line.unit.show(line.measured);
+            let measured = line.figure();
             let sides = [line.gg.as_str(), line.beside.as_str()].into_iter().filter(|side| !side.is_empty());
             let sides = sides.collect::<Vec<_>>().join("; ");
             let _ =
@@ -80,8 +80,7 @@ impl Table {
         let mut out = format!("{}.\n\n", self.machine);
         out += "| what | at most | measured | reached | gg | beside |\n|---|---|---|---|---|---|\n";
         for (_, line) in &self.lines {
-            let cells =
-                [&line.what, &target(line), &line.unit.show(line.measured), &ratio(line), &line.gg, &line.beside];
+            let cells = [&line.what, &target(line), &line.figure(), &ratio(line), &line.gg, &line.beside];
             let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
             let _ = writeln!(out, "| {} |", cells.join(" | "));
         }

@@ -120,14 +120,10 @@ pub fn measure(bench: &mut Bench) -> Any<Vec<Line>> {
     }
     let each = |seconds: Vec<f64>| median(seconds) * 1000.0 / CALLS as f64;
     let (stub, session, floor) = (each(stub), each(session), each(floor));
-    Ok(vec![Line {
-        what: "one stub call, warm caches: CPU in stub and session".to_owned(),
-        unit: Unit::Ms,
-        target: Some(TARGET),
-        measured: stub + session,
-        gg: format!("{stub:.3} ms in the stub (its fork, exec and exit included), {session:.3} ms in the session"),
-        beside: format!("{floor:.3} ms a call of the do-nothing compiler"),
-    }])
+    let what = "one stub call, warm caches: CPU in stub and session";
+    let gg = format!("{stub:.3} ms in the stub (its fork, exec and exit included), {session:.3} ms in the session");
+    let beside = format!("{floor:.3} ms a call of the do-nothing compiler");
+    Ok(vec![Line::new(what, Unit::Ms, TARGET, stub + session).of(gg, beside)])
 }
 
 /// What the driver found: CPU seconds of its children, and of the session.

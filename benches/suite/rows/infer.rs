@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::Any;
 use crate::bench::{Bench, path_with};
-use crate::line::{Line, Unit, cpu};
+use crate::line::{Line, Unit, taken};
 use crate::nothing;
 use crate::project::Project;
 
@@ -49,21 +49,12 @@ fn infer(bench: &mut Bench, row: &str, name: &str) -> Any<Vec<Line>> {
     let side = |side| bench.runs.side(row, side).context("it was never run");
     let (floor, cold, known) =
         (side("do-nothing make")?, side("gg infer, empty store")?, side("gg infer, toolchain known")?);
-    let line = |what: String, gg: crate::runs::Side| Line {
-        what,
-        unit: Unit::Times,
-        target: Some(TARGET),
-        measured: gg.median.cpu / floor.median.cpu,
-        gg: format!("{}, {:.2} s wall", cpu("gg infer", &gg), gg.median.wall),
-        beside: format!("{}, {:.2} s wall", cpu("do-nothing make", &floor), floor.median.wall),
+    let line = |store: &str, gg: crate::runs::Side| {
+        let what = format!("infer of {name}, cold tree, {store}: CPU over the do-nothing make");
+        let line = Line::new(what, Unit::Times, TARGET, gg.median.cpu / floor.median.cpu);
+        line.of(taken("gg infer", &gg), taken("do-nothing make", &floor))
     };
-    Ok(vec![
-        line(format!("infer of {name}, cold tree, empty store: CPU over the do-nothing make"), cold),
-        line(
-            format!("infer of {name}, cold tree, store that knows the toolchain: CPU over the do-nothing make"),
-            known,
-        ),
-    ])
+    Ok(vec![line("empty store", cold), line("store that knows the toolchain", known)])
 }
 
 /// A store that has seen one small program compiled: the toolchain is hashed and laid out, which happens once per store.

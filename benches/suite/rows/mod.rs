@@ -6,8 +6,12 @@ use crate::Any;
 use crate::bench::Bench;
 use crate::line::Line;
 
+mod builds;
 pub mod call;
 mod infer;
+mod small;
+mod told;
+mod tree;
 
 /// A row, or some that are measured together.
 #[derive(Clone, Copy)]
@@ -28,6 +32,29 @@ pub fn all() -> Vec<Row> {
         row("infer-git", "git inferred cold, beside the same make with a do-nothing compiler", infer::git),
         row("infer-ffmpeg", "FFmpeg inferred cold, beside the same make with a do-nothing compiler", infer::ffmpeg),
         row("call", "one stub call with warm caches, CPU in stub and session", call::measure),
+        row(
+            "build-lua",
+            "Lua built cold, again from the cache, and with nothing to do; beside make, ccache, sccache",
+            builds::lua,
+        ),
+        row("build-redis", "redis, the same", builds::redis),
+        row("build-ninja", "ninja-cmake, the same", builds::ninja),
+        row("build-ninja-lto", "ninja with link-time optimisation, the same", builds::ninja_lto),
+        row("thunk", "a trivial thunk in the sandbox with 100 inputs, beyond fork and exec", told::thunk),
+        row("coordinator", "the coordinator on 100,000 thunks in virtual time", told::coordinator),
+        row(
+            "tree",
+            "a synthetic tree of Chromium's size (--size) inferred, its thunks on disk, and again after a change",
+            tree::measure,
+        ),
+        row("scan", "the include scanner beside gcc -M", told::scan),
+        row("store", "hashing, storing, importing files", told::store),
+        row(
+            "held",
+            "a make of 200 compiles by a compiler without a model: what the holding of programs costs",
+            small::held,
+        ),
+        row("trivial", "500 thunks that copy one small file, inferred and forced", small::trivial),
     ]
 }
 
