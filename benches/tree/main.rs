@@ -42,6 +42,9 @@ struct Args {
     /// How many headers a source reaches, about; small projects have fewer
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(10..=3000))]
     reach: u32,
+    /// One library among so many is a shared one; 0: all are archives
+    #[arg(long, default_value_t = 4)]
+    shared: usize,
     /// What decides who includes whom
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -52,11 +55,11 @@ fn main() -> Any {
     if args.directory.exists() {
         bail!("{} is there already; name a new directory", args.directory.display());
     }
-    let shape = Shape::of(args.files as usize);
+    let shape = Shape::of(args.files as usize, args.shared);
     let includes = Includes::draw(&shape, args.reach as usize, args.seed);
     let root = &args.directory;
     sources::write_all(root, &shape, &includes)?;
-    write(&root.join("Makefile"), &make::text(&shape))?;
+    write(&root.join("Makefile"), &make::text(&shape, &includes))?;
     write(&root.join("build.ninja"), &ninja::text(&shape, &includes))?;
     let about = about(&shape, &includes);
     write(&root.join("tree.txt"), &about)?;

@@ -17,7 +17,7 @@ pub fn text(shape: &Shape, includes: &Includes) -> String {
         "ninja_required_version = 1.11\ncxx = g++\nar = ar\nflags = {}\n\
          rule cxx\n  command = $cxx $flags -c $in -o $out\n\
          rule archive\n  command = rm -f $out && $ar rcs $out $in\n\
-         rule shared\n  command = $cxx -shared -o $out $in\n\
+         rule shared\n  command = $cxx -shared -Wl,-soname,$soname -o $out $in\n\
          rule link\n  command = $cxx -Wl,--gc-sections -Wl,-rpath,'$$ORIGIN/../lib' -o $out $in\n\n",
         shape::flags()
     );
@@ -35,8 +35,12 @@ pub fn text(shape: &Shape, includes: &Includes) -> String {
         let _ = writeln!(out, "build obj/{stem}.o: cxx src/{stem}.cc |{headers}");
     }
     for library in 0..shape.libraries() {
-        let rule = if shape::is_shared(library) { "shared" } else { "archive" };
-        let _ = writeln!(out, "build {}: {rule} {}", shape.library_path(library), objects(shape, library));
+        let rule = if shape.is_shared(library) { "shared" } else { "archive" };
+        let path = shape.library_path(library);
+        let _ = writeln!(out, "build {path}: {rule} {}", objects(shape, library));
+        if let Some(name) = path.strip_prefix("lib/").filter(|_| shape.is_shared(library)) {
+            let _ = writeln!(out, "  soname = {name}");
+        }
     }
     let mut programs = String::new();
     for program in 0..shape.programs {

@@ -28,19 +28,26 @@ pub struct Shape {
     pub headers: usize,
     /// Programs.
     pub programs: usize,
+    /// Every so many libraries one is a shared library; 0: none is.
+    pub shared: usize,
 }
 
 impl Shape {
-    /// A project of so many C++ files.
-    pub fn of(files: usize) -> Self {
+    /// A project of so many C++ files, with one shared library among so many libraries.
+    pub fn of(files: usize, shared: usize) -> Self {
         let directories = (files / SOURCES).max(1);
         let programs = (files / FILES_OF_A_PROGRAM).max(1);
-        Self { files, directories, headers: directories * HEADERS, programs }
+        Self { files, directories, headers: directories * HEADERS, programs, shared }
     }
 
     /// Sources that are in libraries: all but the programs' own.
     pub fn sources(&self) -> usize {
         self.files - self.programs
+    }
+
+    /// Whether a library is a shared one; the others are archives.
+    pub fn is_shared(&self, library: usize) -> bool {
+        library.checked_rem(self.shared).is_some_and(|rest| rest + 1 == self.shared)
     }
 
     /// Archives and shared libraries.
@@ -78,11 +85,6 @@ fn directory(number: usize) -> String {
     format!("a{:02}/m{number:04}", number / AREA)
 }
 
-/// Every fourth library is a shared one.
-pub fn is_shared(library: usize) -> bool {
-    library % 4 == 3
-}
-
 /// What names in a directory begin with in C++.
 pub fn namespace(number: usize) -> String {
     format!("m{number:04}")
@@ -114,7 +116,7 @@ impl Shape {
     /// The path of a library.
     pub fn library_path(&self, library: usize) -> String {
         let (number, half) = (library / LIBRARIES, library % LIBRARIES);
-        format!("lib/libm{number:04}_{half}.{}", if is_shared(library) { "so" } else { "a" })
+        format!("lib/libm{number:04}_{half}.{}", if self.is_shared(library) { "so" } else { "a" })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::includes::Includes;
 use crate::shape::{self, HEADERS, Shape};
-use crate::{Any, write};
+use crate::{Any, make, write};
 
 /// Headers of the system, each used by one of so many headers of the project; the common headers have them all.
 const SYSTEM: [(usize, &str); 6] =
@@ -21,6 +21,10 @@ pub fn write_all(root: &Path, shape: &Shape, includes: &Includes) -> Any {
     }
     for number in 0..shape.programs {
         write(&root.join(format!("src/{}.cc", shape::main_stem(number))), &program(shape, number))?;
+    }
+    // In this order, so that none is older than what it depends on.
+    for number in 0..shape.headers {
+        write(&root.join(make::stamp(number)), "")?;
     }
     // Compilers and ar make no directories; ninja would, make would not.
     for number in 0..shape.sources() {

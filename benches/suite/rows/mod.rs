@@ -8,6 +8,7 @@ use crate::line::Line;
 
 mod builds;
 pub mod call;
+mod cloud;
 mod infer;
 mod small;
 mod told;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Row> {
         row("build-ninja-lto", "ninja with link-time optimisation, the same", builds::ninja_lto),
         row("thunk", "a trivial thunk in the sandbox with 100 inputs, beyond fork and exec", told::thunk),
         row("coordinator", "the coordinator on 100,000 thunks in virtual time", told::coordinator),
+        row("sleep", "1,000 thunks of 2 s on 1,000 workers that the front door pretends", cloud::measure),
         row(
             "tree",
             "a synthetic tree of Chromium's size (--size) inferred, its thunks on disk, and again after a change",

@@ -1,5 +1,7 @@
 //! A synthetic tree of the size of Chromium, or a part of that: inferred, its thunks on the disk, and inferred again after one
-//! header has changed; beside the same ninja with a do-nothing compiler.
+//! header has changed; beside the same make with a do-nothing compiler.
+//!
+//! Make it is, and not ninja: ninja reads what its jobs say through pipes, and gg has a job whose output is read run at once.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +22,7 @@ const WALL: f64 = 60.0;
 const MEMORY: f64 = 1.5e9;
 /// Bytes of a thunk.
 const THUNK: f64 = 2e3;
-/// After a change: of the do-nothing ninja's time.
+/// After a change: of the do-nothing make's time.
 const AGAIN: f64 = 2.0;
 
 /// What was written.
@@ -71,12 +73,12 @@ pub fn measure(bench: &mut Bench) -> Any<Vec<Line>> {
     let jobs = format!("-j{}", bench.jobs);
     let mut last = None;
     for _ in 0..bench.rounds {
-        for (side, changed) in [("do-nothing ninja", "do-nothing ninja, changed"), ("gg infer", "gg infer, changed")] {
+        for (side, changed) in [("do-nothing make", "do-nothing make, changed"), ("gg infer", "gg infer, changed")] {
             let tree = Tree::write(bench, "synthetic", files)?;
-            let mut command = if side == "gg infer" { bench.gg("gg") } else { bench.command("ninja") };
+            let mut command = if side == "gg infer" { bench.gg("gg") } else { bench.command("make") };
             if side == "gg infer" {
                 bench.empty_store()?;
-                command.args(["infer", "--", "ninja"]);
+                command.args(["infer", "--", "make"]);
             } else {
                 command.env("PATH", &path);
             }
@@ -97,8 +99,8 @@ pub fn measure(bench: &mut Bench) -> Any<Vec<Line>> {
 
 fn lines(bench: &Bench, tree: &Tree, round: &Round) -> Any<Vec<Line>> {
     let side = |side| bench.runs.side("tree", side).context("it was never run");
-    let (floor, gg) = (side("do-nothing ninja")?, side("gg infer")?);
-    let (floor_again, again) = (side("do-nothing ninja, changed")?, side("gg infer, changed")?);
+    let (floor, gg) = (side("do-nothing make")?, side("gg infer")?);
+    let (floor_again, again) = (side("do-nothing make, changed")?, side("gg infer, changed")?);
     let steps: f64 = tree.about("steps")?.parse()?;
     let name = format!("tree of {} C++ files ({:.3} of Chromium's size)", tree.about("files")?, bench.size);
     // A part of the tree may take its part of the target; a session has a size of its own besides, so its memory may not.
@@ -111,12 +113,11 @@ fn lines(bench: &Bench, tree: &Tree, round: &Round) -> Any<Vec<Line>> {
     );
     let each = round.bytes as f64 / round.thunks.max(1) as f64;
     let thunk = Line::new(format!("{name}: a thunk on disk"), Unit::Bytes, THUNK, each);
-    let what =
-        format!("{name}, infer after a header of {} sources changed: CPU over the do-nothing ninja", round.users);
+    let what = format!("{name}, infer after a header of {} sources changed: CPU over the do-nothing make", round.users);
     let changed = Line::new(what, Unit::Times, AGAIN, again.median.cpu / floor_again.median.cpu);
-    let what = format!("{name}, infer: CPU over the do-nothing ninja");
+    let what = format!("{name}, infer: CPU over the do-nothing make");
     let over = Line::plain(what, Unit::Times, gg.median.cpu / floor.median.cpu);
-    let (ours, theirs) = (taken("gg infer", &gg), taken("do-nothing ninja", &floor));
+    let (ours, theirs) = (taken("gg infer", &gg), taken("do-nothing make", &floor));
     let session = format!(
         "{:.2} s of the CPU time in the session, {:.3} ms a step",
         gg.median.own_cpu,
@@ -133,7 +134,7 @@ fn lines(bench: &Bench, tree: &Tree, round: &Round) -> Any<Vec<Line>> {
         memory.of("", ""),
         over.of(session, theirs),
         thunk.of(objects, ""),
-        changed.of(taken("gg infer", &again), taken("do-nothing ninja", &floor_again)),
+        changed.of(taken("gg infer", &again), taken("do-nothing make", &floor_again)),
     ])
 }
 
