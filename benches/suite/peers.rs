@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::Any;
 use crate::bench::Bench;
@@ -72,13 +72,27 @@ impl Peer {
         install(bench, self.name(), &[self.name()])
     }
 
-    /// A directory in which it goes by the compilers' names, to lead PATH. Debian's `/usr/lib/ccache` holds no more for ccache.
+    /// A directory in which it goes by the compilers' names, to lead PATH. ccache knows by its name what it is called as; for sccache
+    /// a tiny static program stands there that executes it.
+    ///
+    /// # Errors
+    /// When it is not to be had.
     pub fn directory(self, bench: &Bench) -> Any<PathBuf> {
         let (program, directory) = (self.program(bench)?, bench.scratch().join(format!("{}-bin", self.name())));
-        if !directory.is_dir() {
-            fs::create_dir_all(&directory)?;
-            for tool in ["cc", "gcc", "c++", "g++"] {
-                symlink(&program, directory.join(tool))?;
+        if directory.is_dir() {
+            return Ok(directory);
+        }
+        fs::create_dir_all(&directory)?;
+        for tool in ["cc", "gcc", "c++", "g++"] {
+            let (stand_in, real) = (directory.join(tool), find(tool).with_context(|| format!("there is no {tool}"))?);
+            match self {
+                Self::Ccache => symlink(&program, stand_in)?,
+                Self::Sccache => {
+                    let mut gcc = bench.command("gcc");
+                    gcc.arg(format!("-DLAUNCHER=\"{}\"", program.display()));
+                    gcc.arg(format!("-DTOOL=\"{}\"", real.display())).args(["-O2", "-static", "-o"]).arg(stand_in);
+                    bench.must(gcc.arg(Bench::root().join("benches/suite/launch.c")))?;
+                }
             }
         }
         Ok(directory)

@@ -23,7 +23,7 @@ pub struct Args {
     pub worker: Option<PathBuf>,
     /// A test double in place of workers: each invocation takes so many seconds and is answered as if its programs had
     /// written something; nothing runs. For measuring who asks, with more workers than this machine could have.
-    #[arg(long, value_name = "SECONDS", conflicts_with = "worker", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub pretend: Option<Duration>,
     /// The function's name.
     #[arg(long, default_value = "gg-worker")]
