@@ -70,7 +70,7 @@ impl Shape {
     pub fn sources_of(&self, library: usize) -> std::ops::Range<usize> {
         let all = self.sources_in(library / LIBRARIES);
         let middle = all.start + all.len() / LIBRARIES;
-        if library % LIBRARIES == 0 { all.start..middle } else { middle..all.end }
+        if library.is_multiple_of(LIBRARIES) { all.start..middle } else { middle..all.end }
     }
 
     /// The libraries of a program; each library belongs to one.

@@ -61,7 +61,7 @@ fn uses(headers: &[u32]) -> String {
 fn header(shape: &Shape, includes: &Includes, header: usize) -> String {
     let (namespace, number) = names(header);
     let guard = format!("{}_H{number}_H_", namespace.to_uppercase());
-    let is_guarded = header % 3 != 0;
+    let is_guarded = !header.is_multiple_of(3);
     let mut out = format!(
         "// Part {number} of {namespace}: what it offers is declared here and small enough to be inline.\n\
          // Whoever needs more of it than its value includes this file and uses the class below.\n"
@@ -103,7 +103,7 @@ fn header(shape: &Shape, includes: &Includes, header: usize) -> String {
 fn source(shape: &Shape, includes: &Includes, source: usize) -> String {
     let of_source = &includes.of_sources[source];
     let mut out = include_lines(shape, of_source);
-    if source % 4 == 0 {
+    if source.is_multiple_of(4) {
         out += "\n#include <string>\n";
     }
     let (namespace, number) = names(of_source[0] as usize);
@@ -121,7 +121,7 @@ fn source(shape: &Shape, includes: &Includes, source: usize) -> String {
          \x20 for (int i = 0; i < {namespace}::kLimit{number} % 7; ++i) part.add(sum(i));\n",
         uses(of_source)
     );
-    if source % 4 == 0 {
+    if source.is_multiple_of(4) {
         out += "  x += static_cast<int>(std::string(\"source\").size());\n";
     }
     let calls: String = others.iter().map(|other| format!(" + source{other}(x)")).collect();
