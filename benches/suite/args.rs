@@ -22,6 +22,9 @@ pub struct Args {
     /// The size of the synthetic tree, where 1 is Chromium's (40,000 files)
     #[arg(long, default_value_t = 0.05)]
     pub size: f64,
+    /// One library of the synthetic tree among so many is a shared one; 0: all are archives
+    #[arg(long, default_value_t = 4)]
+    pub shared: u32,
     /// Write all that was measured to this file, after each row
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -30,6 +30,8 @@ pub struct Bench {
     pub jobs: u32,
     /// The size of the synthetic tree, of Chromium's.
     pub size: f64,
+    /// One of so many of its libraries is a shared one.
+    pub shared: u32,
     /// Whether what was prepared earlier is prepared again.
     pub fresh: bool,
     /// All that was measured.
@@ -72,6 +74,7 @@ impl Bench {
             rounds: args.rounds,
             jobs: args.jobs,
             size: args.size,
+            shared: args.shared,
             fresh: args.fresh,
             runs: Runs::default(),
             work,

@@ -36,7 +36,12 @@ impl Tree {
         let root = bench.work.join("tree").join(name);
         empty(&root)?;
         fs::create_dir_all(bench.work.join("tree"))?;
-        bench.must(bench.command(bench.program("bench-tree")?).arg(&root).args(["--files", &files.to_string()]))?;
+        bench.must(bench.command(bench.program("bench-tree")?).arg(&root).args([
+            "--files",
+            &files.to_string(),
+            "--shared",
+            &bench.shared.to_string(),
+        ]))?;
         let text = fs::read_to_string(root.join("tree.txt"))?;
         let about = text.lines().filter_map(|line| line.split_once(' ')).map(|(word, rest)| (word.into(), rest.into()));
         Ok(Self { root, about: about.collect() })
