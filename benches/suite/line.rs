@@ -27,7 +27,7 @@ impl Unit {
     pub fn show(self, figure: f64) -> String {
         match self {
             Self::Times => format!("{figure:.2} x"),
-            Self::Ms if figure >= 10.0 => format!("{figure:.0} ms"),
+            Self::Ms if figure.abs() >= 10.0 => format!("{figure:.0} ms"),
             Self::Ms => format!("{figure:.2} ms"),
             Self::Us => format!("{figure:.1} us"),
             Self::Seconds => format!("{figure:.2} s"),
