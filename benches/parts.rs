@@ -4,7 +4,7 @@
 //!   `gcc -M` of each
 //! - `bench-parts store DIRECTORY`: hashing files, storing bytes and importing files, below a new directory
 //!
-//! Prints lines of a label, a figure, and what it is to be compared with.
+//! Prints a list of JSON objects: `label`, `figure`, its `unit`, and `beside`, what it is to be compared with.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -26,11 +26,13 @@ type Any<T = ()> = Result<T, Box<dyn std::error::Error>>;
 fn main() -> Any {
     let mut arguments = std::env::args_os().skip(1);
     let (what, directory) = (arguments.next().unwrap_or_default(), arguments.next().ok_or("no directory is given")?);
-    match what.to_str() {
+    let rows = match what.to_str() {
         Some("scan") => scan(Path::new(&directory), &arguments.collect::<Vec<_>>()),
         Some("store") => store(Path::new(&directory)),
         _ => Err("bench-parts scan|store DIRECTORY".into()),
-    }
+    };
+    println!("{}", serde_json::to_string(&rows?)?);
+    Ok(())
 }
 
 /// Seconds of CPU time of this process, or of the children that it has waited for.
@@ -52,8 +54,11 @@ fn timed<T>(work: impl FnOnce() -> Any<T>) -> Any<(f64, T)> {
     Ok((cpu(libc::RUSAGE_SELF) - before, made))
 }
 
-fn row(label: &str, figure: String, beside: String) {
-    println!("{label}\t{figure}\t{beside}");
+/// What was measured.
+type Rows = Vec<serde_json::Value>;
+
+fn row(label: &str, figure: f64, unit: &str, beside: &str) -> serde_json::Value {
+    serde_json::json!({ "label": label, "figure": figure, "unit": unit, "beside": beside })
 }
 
 /// The disk, with contents kept as a session keeps them: a file that has its stamp is not read again.
@@ -105,7 +110,7 @@ fn built_in() -> Any<Vec<PathBuf>> {
     Ok(listed.take_while(|line| line.starts_with(' ')).map(|line| PathBuf::from(line.trim())).collect())
 }
 
-fn scan(directory: &Path, flags: &[OsString]) -> Any {
+fn scan(directory: &Path, flags: &[OsString]) -> Any<Rows> {
     let directory = directory.canonicalize()?;
     let mut files: Vec<PathBuf> = fs::read_dir(&directory)?
         .map(|entry| Ok(entry?.file_name().into()))
@@ -147,19 +152,14 @@ fn scan(directory: &Path, flags: &[OsString]) -> Any {
     let (cold, reads) = timed(scan_all)?;
     let (warm, _) = timed(|| (0..5).map(|_| scan_all()).sum::<Any<usize>>())?;
     let (cold, warm) = (cold / files.len() as f64, warm / 5.0 / files.len() as f64);
-    row(
-        &format!("gcc -M, {} files ({made} succeed)", files.len()),
-        format!("{:.0} files/s", 1.0 / gcc),
-        format!("{:.1} ms CPU each", gcc * 1e3),
-    );
-    for (label, each) in [("include scan, cold", cold), ("include scan, warm", warm)] {
-        row(
-            &format!("{label} ({:.0} reads each)", reads as f64 / files.len() as f64),
-            format!("{:.0} files/s", 1.0 / each),
-            format!("{:.2} ms CPU each: gcc -M / {:.0}", each * 1e3, gcc / each),
-        );
+    let label = format!("gcc -M, {} files ({made} succeed): CPU each", files.len());
+    let mut rows = vec![row(&label, gcc * 1e3, "ms", "")];
+    for (label, each) in [("cold", cold), ("warm", warm)] {
+        let reads = reads as f64 / files.len() as f64;
+        let label = format!("include scan, {label} ({reads:.0} reads each): CPU each");
+        rows.push(row(&label, each * 1e3, "ms", &format!("gcc -M takes {:.0} times as much", gcc / each)));
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// `length` bytes that no other `number` has.
@@ -173,19 +173,17 @@ fn bytes(number: usize, length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-fn store(directory: &Path) -> Any {
+fn store(directory: &Path) -> Any<Rows> {
     const MEGA: f64 = 1e6;
     let (large, small): (Vec<_>, Vec<_>) = (
         (0..16).map(|number| bytes(number, 4 << 20)).collect(),
         (0..4000).map(|number| bytes(1000 + number, 8 << 10)).collect(),
     );
     let megabytes = |all: &[Vec<u8>]| all.iter().map(Vec::len).sum::<usize>() as f64 / MEGA;
-    let speed = |label: &str, all: &[Vec<u8>], (used, wall): (f64, f64)| {
-        row(
-            label,
-            format!("{:.0} MB/s", megabytes(all) / used),
-            format!("{:.0} objects/s of CPU, {:.0} of wall", all.len() as f64 / used, all.len() as f64 / wall),
-        );
+    let mut rows = Rows::new();
+    let mut speed = |label: &str, all: &[Vec<u8>], (used, wall): (f64, f64)| {
+        let beside = format!("{:.0} objects/s of CPU, {:.0} of wall", all.len() as f64 / used, all.len() as f64 / wall);
+        rows.push(row(label, megabytes(all) / used, "MB/s", &beside));
     };
     let measured = |work: &mut dyn FnMut() -> Any| -> Any<(f64, f64)> {
         let began = Instant::now();
@@ -221,5 +219,5 @@ fn store(directory: &Path) -> Any {
         let used = measured(&mut || each(&|file| Ok(importing.import(file).map(drop)?)))?;
         speed(&format!("import, files of {kind}"), all, used);
     }
-    Ok(())
+    Ok(rows)
 }

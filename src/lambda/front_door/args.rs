@@ -19,8 +19,12 @@ pub struct Args {
     #[arg(long, default_value_t = 8)]
     pub workers: usize,
     /// The worker: a static program, which becomes /var/task/bootstrap.
-    #[arg(long, value_name = "PROGRAM")]
-    pub worker: PathBuf,
+    #[arg(long, value_name = "PROGRAM", required_unless_present = "pretend")]
+    pub worker: Option<PathBuf>,
+    /// A test double in place of workers: each invocation takes so many seconds and is answered as if its programs had
+    /// written something; nothing runs. For measuring who asks, with more workers than this machine could have.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub pretend: Option<Duration>,
     /// The function's name.
     #[arg(long, default_value = "gg-worker")]
     pub name: String,
@@ -100,6 +104,11 @@ impl Args {
 fn function(text: &str) -> Result<(String, u64), String> {
     let (name, memory) = text.split_once('=').ok_or("write NAME=MIB")?;
     Ok((name.to_owned(), memory.parse().map_err(|_| format!("{memory:?} is no number of MiB"))?))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

@@ -98,8 +98,7 @@ impl Door {
     /// A door for these workers; none is started yet.
     pub fn new(mut args: Args) -> anyhow::Result<Self> {
         let what = |path: &std::path::Path| format!("{} cannot be used", path.display());
-        args.worker = args.worker.canonicalize().with_context(|| what(&args.worker))?;
-        for path in args.binds.iter_mut().chain(&mut args.root) {
+        for path in args.worker.iter_mut().chain(&mut args.binds).chain(&mut args.root) {
             *path = path.canonicalize().with_context(|| what(path))?;
         }
         let said: Said = match &args.worker_log {
@@ -245,6 +244,13 @@ impl Door {
         misfortune: Misfortune,
         line: &mut Line,
     ) -> (Outcome, Vec<u8>) {
+        if let Some(time) = self.args.pretend {
+            line.place = Some(stay.place);
+            let began = Instant::now();
+            let answer = crate::pretend::answer(&payload, time).await;
+            line.ms = milliseconds(began.elapsed());
+            return (Outcome::Answered(answer), vec![]);
+        }
         let worker = match &stay.worker {
             Some(worker) => worker.clone(),
             None => {
@@ -355,7 +361,8 @@ impl Door {
             function: function.to_owned(),
             jail: Jail {
                 parent: std::process::id(),
-                worker: self.args.worker.clone(),
+                // There is one, unless workers are pretended, and then none is started.
+                worker: self.args.worker.clone().unwrap_or_default(),
                 root: self.args.root.clone(),
                 scratch: self.args.scratch,
                 memory,

@@ -18,6 +18,7 @@
 //! - `door`: which worker gets which invocation
 //! - `worker`: one worker, and the Runtime API that it sees
 //! - `jail`, `seccomp`: what a worker is shut in
+//! - `pretend`: what answers in place of workers, if asked
 //! - `record`: the log and the counts
 //! - `http`: answers of both APIs
 //!
@@ -30,6 +31,7 @@ mod faults;
 mod http;
 mod invoke;
 mod jail;
+mod pretend;
 mod record;
 mod seccomp;
 mod worker;

@@ -1,7 +1,9 @@
 //! What a sandbox costs: runs a trivial program many times, with a toolchain of some 40 files and 30 small project files,
 //! and prints wall and CPU time per thunk.
 //!
-//! `cargo run --release -p gg-worker --example overhead [THUNKS [PROCESSES]]`
+//! `cargo run --release -p gg-worker --example overhead [--json] [THUNKS [PROCESSES [INPUTS]]]`
+//!
+//! The same program started as often by fork and exec, and nothing else, is what it is compared with.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -58,10 +60,10 @@ fn toolchain(store: &Store) -> Any<Name> {
     Ok(store.put_tree(&top)?)
 }
 
-fn thunk(store: &Store, toolchain: Name) -> Any<Thunk> {
+fn thunk(store: &Store, toolchain: Name, files: usize) -> Any<Thunk> {
     let mut inputs = BTreeMap::from([(AbsPath::root(), Input::Tree(toolchain))]);
-    for number in 0..30 {
-        let content = format!("/* header {number} */\n").repeat(200 + 10 * number);
+    for number in 0..files {
+        let content = format!("/* header {number} */\n").repeat(200 + 10 * (number % 30));
         let name = store.put(Kind::Value, content.as_bytes())?;
         let path = AbsPath::new(format!("/home/user/project/src/part{}/h{number}.h", number % 4))?;
         inputs.insert(path, Input::File { object: Reference::Value(name), mode: 0o644 });
@@ -88,16 +90,32 @@ fn cpu() -> Duration {
     Duration::from_micros(of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN))
 }
 
+/// CPU time of so many starts of the program without any sandbox, from a process as large as this one.
+fn plain(times: usize) -> Any<Duration> {
+    let before = cpu();
+    for _ in 0..times {
+        let status = std::process::Command::new("/usr/bin/true").env_clear().env("PATH", "/usr/bin").status()?;
+        if !status.success() {
+            return Err("true is not true here".into());
+        }
+    }
+    Ok(cpu() - before)
+}
+
 fn main() -> Any {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|argument| argument == "__worker") {
         gg_worker::worker_main(gg_worker::SOCKET_FD);
     }
+    let json = arguments.first().is_some_and(|argument| argument == "--json");
+    if json {
+        arguments.remove(0);
+    }
     let number = |place: usize, otherwise| arguments.get(place).map_or(Ok(otherwise), |text| text.parse::<usize>());
-    let (thunks, processes) = (number(0, 2000)?, number(1, 2)?);
+    let (thunks, processes, files) = (number(0, 2000)?, number(1, 2)?, number(2, 30)?);
     let dir = std::env::temp_dir().join(format!("gg-overhead-{}", std::process::id()));
     let store = Arc::new(Store::open(&dir.join("store"))?);
-    let thunk = thunk(&store, toolchain(&store)?)?;
+    let thunk = thunk(&store, toolchain(&store)?, files)?;
     let pool = Pool::start(PoolConfig {
         store: store.clone(),
         processes,
@@ -106,7 +124,7 @@ fn main() -> Any {
         memory_limit: None,
         sandbox: SandboxChoice::Auto,
     })?;
-    println!("sandbox: {:?}", pool.kind());
+    let sandbox = format!("{:?}", pool.kind());
     let (name, cancel) = (thunk.name(), Cancel::new()?);
     let run = || {
         let job = Job {
@@ -142,13 +160,23 @@ fn main() -> Any {
     let used = cpu() - used;
     let each = |time: Duration| time.as_secs_f64() * 1000.0 / thunks as f64;
     let (program_wall, program_cpu) = *program.lock().map_err(|_| "a thread panicked")?;
-    println!("{thunks} thunks on {processes} worker processes");
-    println!("per thunk: {:.2} ms of wall, {:.2} ms of CPU in all", each(wall), each(used));
+    std::fs::remove_dir_all(dir)?;
+    let plain = plain(thunks)?;
+    let (each, plain) = (each(used), each(plain));
+    let walls = wall.as_secs_f64() * 1000.0 / thunks as f64;
+    if json {
+        let label =
+            format!("a trivial thunk in the sandbox, {files} inputs and a toolchain, beyond fork and exec: CPU");
+        let beside = format!("at most 2; {each:.3} ms a thunk, {plain:.3} ms a fork and exec; sandbox: {sandbox}");
+        println!(r#"[{{"label":"{label}","figure":{:.4},"unit":"ms","beside":"{beside}"}}]"#, each - plain);
+        return Ok(());
+    }
+    println!("{thunks} thunks with {files} inputs on {processes} worker processes, sandbox: {sandbox}");
+    println!("per thunk: {walls:.2} ms of wall, {each:.2} ms of CPU in all; fork and exec alone: {plain:.2} ms");
     println!(
         "the program itself: {:.2} ms of wall, {:.2} ms of CPU",
         program_wall as f64 / 1000.0 / thunks as f64,
         program_cpu as f64 / 1000.0 / thunks as f64
     );
-    std::fs::remove_dir_all(dir)?;
     Ok(())
 }

@@ -77,6 +77,25 @@ fn more_than_there_are_workers_for_is_throttled() {
 }
 
 #[test]
+fn workers_can_be_pretended() {
+    let door = Door::new(&["--workers", "3", "--pretend", "1"]);
+    let body = WORLD.request(&[&WORLD.script("exit 1")], &[]).encode();
+    let began = Instant::now();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..4).map(|_| scope.spawn(|| door.invoke(&body).unwrap())).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    let (answered, throttled): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!((answered.len(), throttled.len()), (3, 1));
+    for answer in answered {
+        let response = gg_worker::wire::Response::decode(&answer.body).unwrap();
+        assert!(matches!(response.results[..], [gg_worker::wire::JobResult::Done { .. }]), "{response:?}");
+    }
+    assert_eq!((&door.stats()["workers"], &door.stats()["cold_starts"]), (&0.into(), &0.into()));
+}
+
+#[test]
 fn cold_starts_take_longer_where_that_is_wanted() {
     let door = Door::new(&["--workers", "1", "--cold-start", "700"]);
     let began = Instant::now();
