@@ -16,7 +16,7 @@ use crate::ids::{EngineIndex, RunId, ThunkId};
 use crate::ledger::LedgerError;
 use crate::node::{Node, State};
 use crate::observer::Finished;
-use crate::policy::Policy;
+use crate::policy::{Order, Policy};
 use crate::progress::{Progress, Summary};
 use crate::repair::Losses;
 use crate::request::Request;
@@ -234,6 +234,10 @@ impl Plan {
     }
 
     pub(crate) fn weight(&self, node: &Node) -> u64 {
+        // Where all paths are equally short, what became ready first goes first.
+        if self.setup.policy.order == Order::Arrival {
+            return 0;
+        }
         let expected = self.setup.history.expected(&node.kind, &node.label).as_micros();
         // Never nothing: of two thunks, the one that more depend on in a row is always the more pressing.
         u64::try_from(expected).unwrap_or(u64::MAX).max(1)

@@ -14,11 +14,9 @@ use super::Desk;
 use super::call::{CallEnd, call};
 use super::needs::Needs;
 use crate::engine::{EngineResult, Work};
+use crate::limit::backoff;
+use crate::pace::CALLS;
 
-/// The delay before the first further try; each one is twice as long.
-const BACKOFF: Duration = Duration::from_millis(100);
-/// The longest such delay.
-const BACKOFF_CAP: Duration = Duration::from_secs(5);
 /// How the service says that a function was killed, which it does for want of memory.
 const KILLED: &str = "signal: killed";
 /// How often a request is looked at that may lag.
@@ -31,8 +29,6 @@ const STORED_TOO: u64 = 32 << 10;
 /// Sources up to this size ride in the request, where the store does not have them: that saves a request to the store on each
 /// side. As text they take a third more, so larger ones do not.
 const INLINE_SOURCE: u64 = 8 << 10;
-/// How often one request is sent at most, where each lags.
-const CALLS: usize = 3;
 /// How often one step's objects are uploaded again.
 const UPLOADS: u32 = 6;
 
@@ -65,10 +61,6 @@ fn declined(text: impl Into<String>) -> Next {
 fn jitter(delay: Duration) -> Duration {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
     delay / 2 + delay.mul_f64(f64::from(nanos % 1000) / 2000.0)
-}
-
-fn backoff(count: u32) -> Duration {
-    jitter(BACKOFF.saturating_mul(1 << count.min(16)).min(BACKOFF_CAP))
 }
 
 impl Desk {
@@ -269,7 +261,7 @@ impl Desk {
                 if self.silent_for(trials.begun) > self.options.patience {
                     return declined(self.goes_down(&format!("it has refused every request for too long: {text}")));
                 }
-                Next::Again(backoff(trials.throttled))
+                Next::Again(jitter(backoff(trials.throttled)))
             }
             CallEnd::Failed(text) | CallEnd::Lost(text) => self.failed(&text, trials, true),
             // Killed by the system: for want of memory, where it happens again.
@@ -288,7 +280,7 @@ impl Desk {
     fn failed(&self, text: &str, trials: &mut Trials, of_service: bool) -> Next {
         trials.failures += 1;
         if trials.failures <= self.options.retries {
-            return Next::Again(backoff(trials.failures));
+            return Next::Again(jitter(backoff(trials.failures)));
         }
         let times = trials.failures;
         if of_service && !self.answered_since(trials.begun) {

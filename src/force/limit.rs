@@ -6,6 +6,16 @@ use std::time::{Duration, Instant};
 /// A service that refuses one request refuses many at once; they count as one hint.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// The delay before a request that was refused or failed is sent again for the first time; each further one is twice as long.
+const BACKOFF: Duration = Duration::from_millis(100);
+/// The longest such delay.
+const BACKOFF_CAP: Duration = Duration::from_secs(5);
+
+/// The delay before the next try, after so many.
+pub(crate) fn backoff(count: u32) -> Duration {
+    BACKOFF.saturating_mul(1 << count.min(16)).min(BACKOFF_CAP)
+}
+
 /// Finds the capacity by itself: down by a third when requests are refused, up by one for each that many which go through
 /// (additive increase, multiplicative decrease, as TCP does it).
 #[derive(Debug)]

@@ -8,6 +8,8 @@ use std::time::Duration;
 const REMEMBERED: usize = 256;
 /// With fewer times than this nothing is known of a kind, and what is known of all has to do.
 const ENOUGH: usize = 5;
+/// How often one request is sent at most, where each lags.
+pub(crate) const CALLS: usize = 3;
 /// All kinds together.
 const ANY: &str = "";
 /// Nothing is asked for twice before this: the second request costs about as much.
