@@ -13,6 +13,7 @@
 //! - `phase`, `chain`: where the time went
 //! - `bounds`: [`Bounds`]: what no schedule can beat
 //! - `outcome`: [`Simulation`]: what came out
+//! - `bare`: [`Bare`]: the plan with nothing around it, to be measured
 //!
 //! # What is real
 //!
@@ -22,6 +23,7 @@
 //! here, as no engine does them.
 
 mod agenda;
+mod bare;
 mod bounds;
 mod chain;
 mod driver;
@@ -38,6 +40,7 @@ mod synthetic;
 mod tests;
 mod thunks;
 
+pub use bare::Bare;
 pub use bounds::Bounds;
 pub use model::{ClientModel, FunctionModel, Model, ModelError, Prices, ScalingModel, StoreModel, TroubleModel};
 pub use outcome::{Share, SimulatedStep, Simulation, simulate};
