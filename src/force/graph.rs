@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     fn add(graph: &mut Graph, number: u32) {
-        let mut node = Node::new(Name::of(Kind::Thunk, &number.to_le_bytes()), None, "", "");
+        let mut node = Node::new(Name::of(Kind::Thunk, &number.to_le_bytes()), None, "".into(), "");
         node.rank.weight = 10;
         assert_eq!(graph.add(node), ThunkId(number));
     }
@@ -297,11 +297,9 @@ mod tests {
         graph.link(ThunkId(0), ThunkId(1));
         graph.link(ThunkId(1), ThunkId(2));
         assert!(!graph.would_wait_for_itself(ThunkId(1)));
-        graph[ThunkId(1)].outcome = Some(Err(crate::failure::ThunkFailure {
-            name: graph[ThunkId(1)].name,
-            cause: crate::failure::Cause::Cancelled,
-        }
-        .into()));
+        let failure =
+            crate::failure::ThunkFailure { name: graph[ThunkId(1)].name, cause: crate::failure::Cause::Cancelled };
+        graph[ThunkId(1)].outcome = Some(crate::kept::Ended::Failed(failure.into()));
         assert!(graph.link_late(ThunkId(2), ThunkId(0)).is_some());
         assert!(graph.would_wait_for_itself(ThunkId(1)));
     }

@@ -6,7 +6,7 @@
 //! - `coordinator`: [`Coordinator`]: what a caller sees
 //! - `shell`, `clerks`: the threads behind it, which decide nothing
 //! - `plan`: the state machine behind it, events in and commands out, without threads and I/O
-//!   - `node`: one thunk, with a picture of its life
+//!   - `node`: one thunk, with a picture of its life; `kept`: what it came to
 //!   - `evaluate`: its way when all goes well; `retry`: when a program or an engine fails; `repair`: when an object is
 //!     lost; `outcome`: how it ends
 //!   - `graph`: who needs whom, and the longest path from each thunk to a sink
@@ -35,6 +35,7 @@ mod failure;
 mod graph;
 mod history;
 mod ids;
+mod kept;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod ledger;
