@@ -84,6 +84,10 @@ pub(crate) struct Node {
     pub linked: bool,
     /// Whether its inputs refer to thunks.
     pub depends: bool,
+    /// How many edges lead to it, and from it.
+    pub dependencies: u32,
+    /// See `dependencies`.
+    pub dependents: u32,
     /// Its name with all inputs resolved, once that was looked up; most thunks have no inputs to resolve.
     pub key: Option<Box<Name>>,
     /// Whether the cache is ignored.
@@ -150,6 +154,8 @@ impl Node {
             outcome: None,
             linked: false,
             depends,
+            dependencies: 0,
+            dependents: 0,
             key: None,
             fresh: false,
             held: None,

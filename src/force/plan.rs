@@ -12,7 +12,7 @@ use crate::engine::{EngineResult, Work};
 use crate::failure::{Cause, Outcome};
 use crate::graph::Graph;
 use crate::history::History;
-use crate::ids::{EngineIndex, RunId, ThunkId};
+use crate::ids::{EngineIndex, NameMap, RunId, ThunkId};
 use crate::kept::{Ended, Words};
 use crate::ledger::LedgerError;
 use crate::node::{Node, State};
@@ -99,7 +99,7 @@ pub(crate) struct Plan {
     pub(crate) runs: HashMap<RunId, (ThunkId, EngineIndex)>,
     next_run: u64,
     /// A thunk that made a value, for each; from when the first one is lost.
-    pub(crate) makers: Option<HashMap<Name, ThunkId>>,
+    pub(crate) makers: Option<NameMap<ThunkId>>,
     pub(crate) words: Words,
     pub(crate) supplying: HashMap<Name, Vec<ThunkId>>,
     pub(crate) losses: Losses,

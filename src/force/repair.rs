@@ -6,7 +6,7 @@ use std::time::Duration;
 use gg_ir::Name;
 
 use crate::failure::Cause;
-use crate::ids::ThunkId;
+use crate::ids::{NameMap, ThunkId};
 use crate::kept::Ended;
 use crate::node::{State, Tries, Why};
 use crate::observer::Served;
@@ -62,7 +62,7 @@ impl Plan {
     /// The thunk that made an object. Who makes what is only written down once something is lost, which is rare.
     fn maker(&mut self, object: &Name) -> Option<ThunkId> {
         let makers = self.makers.get_or_insert_with(|| {
-            let mut makers = HashMap::new();
+            let mut makers = NameMap::default();
             for id in self.graph.ids() {
                 if let Some(Ended::Made(kept)) = &self.graph[id].outcome {
                     for value in kept.values() {
