@@ -166,12 +166,13 @@ pub struct AwsArgs {
 
 /// What is simulated, and on what.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true)))]
 pub struct SimulateArgs {
     /// A recorded graph, as `gg graph --record` writes it
-    #[arg(required_unless_present = "synthetic")]
+    #[arg(group = "what")]
     pub graph: Option<PathBuf>,
     /// A made-up graph of about so many steps instead: many compiles, archives, links
-    #[arg(long, value_name = "STEPS", conflicts_with = "graph", value_parser = parse_count)]
+    #[arg(long, value_name = "STEPS", group = "what", value_parser = parse_count)]
     pub synthetic: Option<usize>,
     /// The median time of a made-up graph's compiles, seconds [2]
     #[arg(long, value_name = "SECONDS", requires = "synthetic", value_parser = parse_seconds)]

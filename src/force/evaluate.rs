@@ -348,6 +348,10 @@ impl Plan {
         if waits {
             return self.wait_for_all(id, Why::Chase);
         }
+        let mut made = held.outputs.values().chain(held.undeclared.values());
+        if made.all(|made| made.object.thunk().is_none()) {
+            return self.finish(id, held);
+        }
         let mut whole = Reduction::clone(&held);
         for made in whole.outputs.values_mut().chain(whole.undeclared.values_mut()) {
             if let Err(cause) = self.settle(made) {

@@ -10,7 +10,7 @@
 //! | kind | the kind of step: `compile`, `archive`, `link`, ... |
 //! | wall_us | how long its program ran, microseconds |
 //! | cpu_us | the CPU time of its program and of those that this started, microseconds |
-//! | input_bytes | bytes of the project's files among its inputs; what other steps make does not count |
+//! | input_bytes | bytes of the files among its inputs that are named one by one: sources, and headers of the project; neither what other steps make nor directories of the system, which count as the toolchain's |
 //! | new_bytes | those of them that no earlier line has |
 //! | output_bytes | bytes of all its outputs |
 //! | needs | the ids of the steps whose outputs it needs, with commas between them; `-` for none |
@@ -44,7 +44,7 @@ pub struct RecordedStep {
     pub wall_us: u64,
     /// The CPU time of its program, microseconds.
     pub cpu_us: u64,
-    /// Bytes of the project's files among its inputs.
+    /// Bytes of the files among its inputs that no step makes, without directories of the system.
     pub input_bytes: u64,
     /// Those of them that no earlier step has.
     pub new_bytes: u64,
