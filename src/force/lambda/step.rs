@@ -237,7 +237,7 @@ impl Desk {
                 });
             }
             CallEnd::Throttled(_) => {
-                self.limit.refused(Instant::now());
+                self.limit.refused(Instant::now(), self.under_way.load(Ordering::SeqCst));
                 self.tallies.count(|tally| tally.throttled += 1);
             }
             CallEnd::Failed(_) => self.tallies.count(|tally| tally.failed += 1),

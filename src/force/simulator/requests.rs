@@ -152,7 +152,7 @@ impl Requests {
         let kept = request.kept.take();
         let goes_on = kept.is_some();
         let Some((worker, is_cold)) = kept.map(|worker| (worker, false)).or_else(|| self.service.take(now)) else {
-            self.limit.refused(self.epoch + now);
+            self.limit.refused(self.epoch + now, self.under_way);
             if request.live > 0 {
                 return;
             }
