@@ -174,9 +174,9 @@ pub struct SimulateArgs {
     /// A made-up graph of about so many steps instead: many compiles, archives, links
     #[arg(long, value_name = "STEPS", group = "what", value_parser = parse_count)]
     pub synthetic: Option<usize>,
-    /// The median time of a made-up graph's compiles, seconds [2]
-    #[arg(long, value_name = "SECONDS", requires = "synthetic", value_parser = parse_seconds)]
-    pub compile_seconds: Option<f64>,
+    /// A made-up graph of the shape that this file describes, in TOML
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub shape: Option<PathBuf>,
     /// How many workers there are at most; several numbers with commas between them give a table
     #[arg(short, long, value_name = "N", value_delimiter = ',', default_value = "1000", value_parser = parse_count)]
     pub workers: Vec<usize>,
@@ -188,9 +188,9 @@ pub struct SimulateArgs {
     #[arg(short, long = "policy", value_name = "WORDS", default_value = "critical-path,duplicates",
           value_parser = crate::command::simulate::policy)]
     pub policies: Vec<Scheduling>,
-    /// Where chance begins: the same seed gives the same result
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    /// Where chance begins: the same seed gives the same result; of several, the one in the middle is shown
+    #[arg(long = "seed", value_name = "N", value_delimiter = ',', default_value = "1")]
+    pub seeds: Vec<u64>,
     /// For programs
     #[arg(long)]
     pub json: bool,
@@ -205,11 +205,6 @@ const MOST: usize = 10_000_000;
 fn parse_count(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| (1..=MOST).contains(count));
     count.ok_or_else(|| format!("it has to be a whole number from 1 to {MOST}"))
-}
-
-fn parse_seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.001..=1e5).contains(seconds));
-    seconds.ok_or_else(|| "it has to be a number of seconds from 0.001 to 100000".to_owned())
 }
 
 /// A build command.

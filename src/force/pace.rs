@@ -1,6 +1,6 @@
 //! How long steps of one kind take, to tell which of them lag behind.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,29 +17,56 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// Times by kind of step.
 #[derive(Debug, Default)]
-pub(crate) struct Pace(Mutex<HashMap<Arc<str>, Vec<Duration>>>);
+pub(crate) struct Pace(Mutex<HashMap<Arc<str>, Times>>);
+
+/// The latest times of one kind.
+#[derive(Debug, Default)]
+struct Times {
+    latest: VecDeque<Duration>,
+    /// What is made of them, until there is another: it is asked for far more often.
+    lags_after: Option<Duration>,
+}
+
+impl Times {
+    fn add(&mut self, time: Duration) {
+        if self.latest.len() == REMEMBERED {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(time);
+        self.lags_after = None;
+    }
+
+    fn lags_after(&mut self) -> Option<Duration> {
+        if self.latest.len() < ENOUGH {
+            return None;
+        }
+        Some(*self.lags_after.get_or_insert_with(|| {
+            let mut times: Vec<Duration> = self.latest.iter().copied().collect();
+            let ninth = (times.len() * 9).div_ceil(10) - 1;
+            let (_, time, _) = times.select_nth_unstable(ninth);
+            (*time * 3).max(LEAST)
+        }))
+    }
+}
 
 impl Pace {
     /// A step of this kind took so long, from its request to its answer.
     pub fn took(&self, kind: &Arc<str>, time: Duration) {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for kind in [Arc::clone(kind), Arc::from(ANY)] {
-            let times = kinds.entry(kind).or_default();
-            if times.len() == REMEMBERED {
-                times.remove(0);
-            }
-            times.push(time);
+        if !kinds.contains_key(ANY) {
+            kinds.insert(ANY.into(), Times::default());
+        }
+        kinds.entry(kind.clone()).or_default().add(time);
+        if let Some(any) = kinds.get_mut(ANY).filter(|_| **kind != *ANY) {
+            any.add(time);
         }
     }
 
     /// When a step of this kind lags: three times as long as nine of ten took. `None` while too little is known.
     pub fn lags_after(&self, kind: &Arc<str>) -> Option<Duration> {
-        let kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let enough = |kind: &str| kinds.get(kind).filter(|times| times.len() >= ENOUGH);
-        let mut times = enough(kind).or_else(|| enough(ANY))?.clone();
-        let ninth = (times.len() * 9).div_ceil(10) - 1;
-        let (_, time, _) = times.select_nth_unstable(ninth);
-        Some((*time * 3).max(LEAST))
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = kinds.get_mut(kind).and_then(Times::lags_after);
+        own.or_else(|| kinds.get_mut(ANY)?.lags_after())
     }
 }
 

@@ -61,8 +61,6 @@ pub(super) struct Driver<'a> {
     pub downloaded: u64,
     /// Workers that go on to a step.
     kept: HashMap<u32, Worker>,
-    /// The most requests that were under way at once.
-    pub peak: usize,
 }
 
 impl<'a> Driver<'a> {
@@ -111,7 +109,6 @@ impl<'a> Driver<'a> {
             uploaded: 0,
             downloaded: 0,
             kept: HashMap::new(),
-            peak: 0,
         }
     }
 
@@ -205,7 +202,6 @@ impl<'a> Driver<'a> {
             single.into_iter().enumerate().for_each(|(at, job)| batches[at % requests].push(job));
             batches.into_iter().for_each(|jobs| self.open(jobs, None));
         }
-        self.peak = self.peak.max(self.requests.open_count());
     }
 
     /// What a worker fetches and makes for a step.

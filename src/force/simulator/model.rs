@@ -285,16 +285,23 @@ impl Model {
     }
 }
 
-fn within(figures: &[(&'static str, f64)], range: &'static str, holds: impl Fn(f64) -> bool) -> Result<(), ModelError> {
+/// Whether all figures are in a range.
+pub(super) fn within(
+    figures: &[(&'static str, f64)],
+    range: &'static str,
+    holds: impl Fn(f64) -> bool,
+) -> Result<(), ModelError> {
     match figures.iter().find(|(_, figure)| !holds(*figure)) {
         Some(&(key, figure)) => Err(ModelError::Range { key, figure, range }),
         None => Ok(()),
     }
 }
 
-/// A time in seconds, which the model's checks keep from being negative or endless; what is none counts as nothing.
-pub(crate) fn seconds(time: f64) -> Duration {
-    Duration::try_from_secs_f64(time).unwrap_or_default()
+/// A time in seconds: not negative, and not so long that sums of it overflow.
+pub(super) fn seconds(time: f64) -> Duration {
+    /// Thirty years.
+    const END: f64 = 1e9;
+    Duration::try_from_secs_f64(time.min(END)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ pub struct Simulation {
     pub ratio: f64,
     /// The share of the workers' time, from the start to the end of the last step, in which steps computed.
     pub worker_use: f64,
-    /// The most requests that were under way at once.
-    pub peak_concurrency: usize,
+    /// The most workers that were busy at once, those included whose answer was not waited for.
+    pub peak_concurrency: u64,
     /// Requests to functions that were taken.
     pub invocations: u64,
     /// Workers that were started.
@@ -132,7 +132,7 @@ pub fn simulate(recording: &Recording, model: &Model, workers: usize, scheduling
         bound_s: bound,
         ratio: ratio(makespan, bound),
         worker_use: ratio(all_computed, end.as_secs_f64() * workers as f64),
-        peak_concurrency: driver.peak,
+        peak_concurrency: driver.requests.service.most_busy,
         invocations: counts.requests,
         cold_starts: driver.requests.service.cold,
         throttled: driver.requests.service.refused,

@@ -113,11 +113,6 @@ impl Requests {
         self.limit.now()
     }
 
-    /// How many have not been answered.
-    pub fn open_count(&self) -> usize {
-        self.open
-    }
-
     /// How many more there may be.
     pub fn free(&self) -> usize {
         self.limit.now().saturating_sub(self.open)
@@ -154,7 +149,9 @@ impl Requests {
         let Some((worker, is_cold)) = kept.map(|worker| (worker, false)).or_else(|| self.service.take(now)) else {
             self.limit.refused(self.epoch + now, self.under_way);
             if request.live > 0 {
-                return;
+                request.sent += 1;
+                request.latest = now;
+                return agenda.put(now + LOOK, Happening::Look(number));
             }
             request.refusals += 1;
             let delay = self.service.jitter(backoff(request.refusals));

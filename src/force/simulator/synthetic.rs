@@ -1,64 +1,119 @@
 //! Graphs that are made up, in the shape of a build.
 
+use serde::{Deserialize, Serialize};
+
+use super::model::{ModelError, within};
 use super::random::Random;
 use super::recording::{RecordedStep, Recording};
 
 /// What a made-up build looks like.
 ///
-/// Sources are compiled, and objects of one directory go into an archive or a shared library; programs link archives, and a
-/// few programs are run to make further sources, as generators are. Times vary by a log-normal distribution, as those of
-/// compiles do.
-#[derive(Clone, Debug, PartialEq)]
+/// Sources are compiled, and objects of one directory go into an archive; programs link archives, and the last program links
+/// them all. One of the first programs is a generator: some compiles wait for what it writes. Times and sizes of compiles
+/// vary by a log-normal distribution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Shape {
-    /// How many steps, about.
-    pub steps: usize,
-    /// How many compiles there are for each archive.
-    pub compiles_per_archive: usize,
-    /// How many archives there are for each program.
-    pub archives_per_program: usize,
-    /// How many archives a program links, the one that links most excepted.
-    pub archives_linked: usize,
+    /// How many sources are compiled.
+    pub compiles: u32,
+    /// How many archives there are.
+    pub archives: u32,
+    /// How many programs are linked.
+    pub programs: u32,
+    /// How many archives a program links, but for the last one.
+    pub archives_linked: u32,
+    /// The share of compiles that wait for the generator.
+    pub generated: f64,
+    /// How long the generator runs, seconds.
+    pub generate_s: f64,
     /// The median time of a compile, seconds.
     pub compile_s: f64,
     /// How much the times of compiles differ: the standard deviation of their logarithm.
     pub compile_spread: f64,
     /// The longest that a compile takes, seconds.
     pub compile_most_s: f64,
-    /// How long a link takes for each 100 MB that it reads, seconds.
+    /// How long an archive or a link takes for each 100 MB that it reads, seconds.
     pub link_s_per_100_mb: f64,
-    /// The share of compiles that wait for a generator, which one of the first programs is.
-    pub generated: f64,
     /// Bytes of an object, in the median.
     pub object_bytes: f64,
-    /// Bytes of the sources and headers that a compile reads, in the median; mostly headers, which others read as well.
+    /// Bytes of a program, for each byte that it is linked from.
+    pub link_output: f64,
+    /// Bytes of the sources and headers that a compile reads, in the median.
     pub source_bytes: f64,
+    /// Bytes of them that no compile before it has read.
+    pub new_bytes: u64,
 }
 
-impl Shape {
-    /// A build in C++ of so many steps: 20 compiles for an archive, 40 archives for a program, compiles of 2 s in the median.
-    pub fn of(steps: usize) -> Self {
+impl Default for Shape {
+    /// A build in C++ of 1,000 compiles.
+    fn default() -> Self {
         Self {
-            steps,
-            compiles_per_archive: 20,
-            archives_per_program: 40,
+            compiles: 1000,
+            archives: 50,
+            programs: 5,
             archives_linked: 40,
+            generated: 0.1,
+            generate_s: 1.0,
             compile_s: 2.0,
             compile_spread: 0.8,
             compile_most_s: 60.0,
-            link_s_per_100_mb: 1.0,
-            generated: 0.1,
-            object_bytes: 150e3,
+            link_s_per_100_mb: 0.5,
+            object_bytes: 100e3,
+            link_output: 0.3,
             source_bytes: 2e6,
+            new_bytes: 30_000,
         }
     }
 }
 
-/// How many new bytes a compile brings beside the headers that others have brought.
-const OWN_SOURCE: u64 = 20_000;
-/// How many headers' bytes there are in all, for each step.
-const NEW_HEADERS: u64 = 10_000;
-/// The programs that make sources are linked from the first archives.
+/// The largest graph that is made up.
+const MOST: f64 = 1e7;
+/// The generator is linked from so many archives, the first ones.
 const GENERATOR_ARCHIVES: usize = 2;
+/// What starting any program takes, seconds.
+const START_S: f64 = 0.02;
+
+impl Shape {
+    /// A build in C++ of about so many steps: 20 compiles for an archive, 40 archives for a program.
+    pub fn of(steps: usize) -> Self {
+        let steps = steps.min(MOST as usize) as u32;
+        let archives = (steps / 21).max(1);
+        let compiles = steps.saturating_sub(archives + archives / 40).max(1);
+        Self { compiles, archives, programs: (archives / 40).max(1), ..Self::default() }
+    }
+
+    /// Reads a shape in TOML; what it does not name is as in [`Shape::default`].
+    ///
+    /// # Errors
+    /// [`ModelError`], for a person.
+    pub fn parse(text: &str) -> Result<Self, ModelError> {
+        let shape: Self = toml::from_str(text)?;
+        let counts = [
+            ("compiles", f64::from(shape.compiles)),
+            ("archives", f64::from(shape.archives)),
+            ("programs", f64::from(shape.programs)),
+            ("archives_linked", f64::from(shape.archives_linked)),
+        ];
+        let amounts = [
+            ("generate_s", shape.generate_s),
+            ("compile_s", shape.compile_s),
+            ("compile_most_s", shape.compile_most_s),
+            ("link_s_per_100_mb", shape.link_s_per_100_mb),
+        ];
+        let bytes = [
+            ("object_bytes", shape.object_bytes),
+            ("source_bytes", shape.source_bytes),
+            ("new_bytes", shape.new_bytes as f64),
+        ];
+        let shares = [("generated", shape.generated), ("link_output", shape.link_output)];
+        within(&counts, "between 1 and 10,000,000", |figure| (1.0..=MOST).contains(&figure))?;
+        within(&amounts, "between 0 and 10,000", |figure| (0.0..=1e4).contains(&figure))?;
+        within(&bytes, "between 0 and 10^9", |figure| (0.0..=1e9).contains(&figure))?;
+        within(&shares, "between 0 and 1", |figure| (0.0..=1.0).contains(&figure))?;
+        within(&[("compile_spread", shape.compile_spread)], "between 0 and 2", |figure| (0.0..=2.0).contains(&figure))?;
+        Ok(shape)
+    }
+}
 
 fn micros(seconds: f64) -> u64 {
     (seconds * 1e6) as u64
@@ -67,62 +122,72 @@ fn micros(seconds: f64) -> u64 {
 /// A build of this shape. The same for the same seed.
 pub fn synthetic(shape: &Shape, seed: u64) -> Recording {
     let mut random = Random::new(seed);
-    let mut steps: Vec<RecordedStep> = Vec::with_capacity(shape.steps);
-    let per_archive = shape.compiles_per_archive.max(1);
-    // Steps per program: its archives, their compiles, and its own link.
-    let per_program = shape.archives_per_program.max(1) * (per_archive + 1) + 1;
-    let programs = (shape.steps / per_program).max(1);
-    let archives = (shape.steps.saturating_sub(programs) / (per_archive + 1)).max(1);
+    let mut steps: Vec<RecordedStep> = Vec::new();
+    let archives = shape.archives.min(shape.compiles).max(1) as usize;
     let mut libraries: Vec<u32> = Vec::with_capacity(archives);
     let mut generator = None;
     for archive in 0..archives {
-        let objects = (0..per_archive).map(|object| {
+        // Compiles are dealt out as evenly as can be.
+        let place = |archive: usize| archive * shape.compiles as usize / archives;
+        let objects = (place(archive)..place(archive + 1)).map(|object| {
             let time = (shape.compile_s * random.factor(shape.compile_spread)).min(shape.compile_most_s);
             let waits = generator.filter(|_| random.happens(shape.generated));
+            let read = (shape.source_bytes * random.factor(0.5)) as u64;
             steps.push(RecordedStep {
                 kind: "compile".into(),
                 label: format!("lib{archive}/{object}.o"),
                 wall_us: micros(time),
                 cpu_us: micros(time),
-                input_bytes: (shape.source_bytes * random.factor(0.5)) as u64 + OWN_SOURCE,
-                new_bytes: OWN_SOURCE + NEW_HEADERS,
+                input_bytes: read.max(shape.new_bytes),
+                new_bytes: shape.new_bytes,
                 output_bytes: (shape.object_bytes * random.factor(0.8)) as u64,
                 needs: waits.into_iter().collect(),
             });
             (steps.len() - 1) as u32
         });
         let objects: Vec<u32> = objects.collect();
-        libraries.push(step(&mut steps, "archive", format!("lib{archive}.a"), objects, 0.5));
-        if archive + 1 == GENERATOR_ARCHIVES {
-            let needs = libraries.clone();
-            let link = step(&mut steps, "link", "generator".into(), needs, shape.link_s_per_100_mb);
-            generator = Some(step(&mut steps, "generate", "generated".into(), vec![link], 1.0));
+        libraries.push(step(&mut steps, "archive", format!("lib{archive}.a"), objects, shape, 1.0));
+        if archive + 1 == GENERATOR_ARCHIVES.min(archives) {
+            let link = step(&mut steps, "link", "generator".into(), libraries.clone(), shape, shape.link_output);
+            let made = step(&mut steps, "generate", "generated".into(), vec![link], shape, 0.0);
+            (steps[made as usize].wall_us, steps[made as usize].cpu_us) =
+                (micros(shape.generate_s), micros(shape.generate_s));
+            generator = Some(made);
         }
     }
+    let programs = shape.programs.max(1) as usize;
     for program in 0..programs {
         // The last one is the product: it links them all.
-        let linked = if program + 1 == programs { archives } else { shape.archives_linked.clamp(1, archives) };
-        let first = program * shape.archives_per_program % archives;
-        let mut needs: Vec<u32> = (0..linked).map(|at| libraries[(first + at) % archives]).collect();
-        needs.sort_unstable();
-        step(&mut steps, "link", format!("program{program}"), needs, shape.link_s_per_100_mb);
+        let linked =
+            if program + 1 == programs { archives } else { (shape.archives_linked as usize).clamp(1, archives) };
+        let first = program * archives / programs;
+        let needs = (0..linked).map(|at| libraries[(first + at) % archives]).collect();
+        step(&mut steps, "link", format!("program{program}"), needs, shape, shape.link_output);
     }
     // Each step was made after those that it needs.
     Recording::new(steps).unwrap_or_default()
 }
 
-/// A step that reads and writes what those that it needs have written, in so many seconds for each 100 MB.
-fn step(steps: &mut Vec<RecordedStep>, kind: &str, label: String, needs: Vec<u32>, s_per_100_mb: f64) -> u32 {
+/// A step that reads what those that it needs have written, and writes a share of that.
+fn step(
+    steps: &mut Vec<RecordedStep>,
+    kind: &str,
+    label: String,
+    mut needs: Vec<u32>,
+    shape: &Shape,
+    output: f64,
+) -> u32 {
+    needs.sort_unstable();
     let bytes: u64 = needs.iter().map(|&need| steps[need as usize].output_bytes).sum();
-    let time = 0.05 + bytes as f64 / 1e8 * s_per_100_mb;
+    let time = micros(START_S + bytes as f64 / 1e8 * shape.link_s_per_100_mb);
     steps.push(RecordedStep {
         kind: kind.to_owned(),
         label,
-        wall_us: micros(time),
-        cpu_us: micros(time),
+        wall_us: time,
+        cpu_us: time,
         input_bytes: 0,
         new_bytes: 0,
-        output_bytes: bytes,
+        output_bytes: (bytes as f64 * output) as u64,
         needs,
     });
     (steps.len() - 1) as u32
@@ -137,7 +202,7 @@ mod tests {
         for steps in [50, 1000, 40_000] {
             let made = synthetic(&Shape::of(steps), 1);
             let count = made.steps().len();
-            assert!(count.abs_diff(steps) * 10 < steps * 2, "{count} for {steps}");
+            assert!(count.abs_diff(steps) <= 5, "{count} for {steps}");
             assert_eq!(made, synthetic(&Shape::of(steps), 1));
             assert_ne!(made, synthetic(&Shape::of(steps), 2));
         }
@@ -150,7 +215,24 @@ mod tests {
         let steps = made.steps();
         let archives = steps.iter().filter(|step| step.kind == "archive").count();
         assert_eq!(steps.last().map(|step| step.needs.len()), Some(archives));
-        let late = steps.iter().filter(|step| step.kind == "compile" && !step.needs.is_empty()).count();
+        let compiles = steps.iter().filter(|step| step.kind == "compile");
+        let late = compiles.clone().filter(|step| !step.needs.is_empty()).count();
         assert!((100..300).contains(&late), "{late}");
+        // A log-normal distribution's mean over its median.
+        let mean = compiles.clone().map(|step| step.work().as_secs_f64()).sum::<f64>() / compiles.count() as f64;
+        assert!((mean / (2.0 * (0.8f64 * 0.8 / 2.0).exp()) - 1.0).abs() < 0.1, "{mean}");
+    }
+
+    #[test]
+    fn a_file_names_what_differs_and_what_is_wrong() {
+        let shape = Shape::parse("compiles = 7\narchives = 3\nprograms = 2\n").unwrap();
+        assert_eq!((shape.compiles, shape.object_bytes), (7, Shape::default().object_bytes));
+        let made = synthetic(&shape, 1);
+        let count = |kind: &str| made.steps().iter().filter(|step| step.kind == kind).count();
+        assert_eq!(["compile", "archive", "link", "generate"].map(count), [7, 3, 3, 1]);
+        let problem = |text: &str| Shape::parse(text).unwrap_err().to_string();
+        assert!(problem("compiles = 0\n").contains("`compiles` is 0"));
+        assert!(problem("generated = 1.5\n").contains("between 0 and 1"));
+        assert!(problem("link_outputs = 1\n").contains("link_outputs"));
     }
 }

@@ -59,7 +59,7 @@ fn whatever_the_model_the_chain_adds_up_and_every_step_ends() {
             assert_eq!(result.failed, 0, "{words} on {workers}");
             assert!(result.outcomes.iter().all(|step| step.done && step.ended_s > step.ready_s));
             assert!(result.makespan_s >= result.critical_path_s, "{words} on {workers}: {result:?}");
-            assert!(result.peak_concurrency <= workers);
+            assert!(result.peak_concurrency <= workers as u64 + result.duplicates);
             let needs = graph.steps().iter().zip(&result.outcomes);
             for (step, outcome) in needs {
                 for &need in &step.needs {
@@ -152,6 +152,17 @@ fn a_worker_goes_on_to_the_step_that_only_it_makes_ready() {
     assert!(ended(&alone).iter().zip([5.5, 5.5]).all(|(a, b)| close(*a, b)), "{:?}", ended(&alone));
     // The step that ends last makes the link ready, which has been waiting for it alone; the strip needs no fetch either.
     assert!(ended(&chained).iter().zip([4.0, 4.0]).all(|(a, b)| close(*a, b)), "{:?}", ended(&chained));
+}
+
+#[test]
+fn a_step_whose_requests_keep_dying_fails_with_all_that_need_it() {
+    let mut model = Model::default();
+    model.trouble.failure_rate = 0.999;
+    let graph = recording(vec![step("a", 1, &[]), step("b", 1, &[0]), step("c", 1, &[1])]);
+    for words in ["critical-path", "chains", "batch:2"] {
+        let result = simulate(&graph, &model, 5, scheduled(words), 1);
+        assert_eq!((result.failed, result.invocations, result.retries), (3, 6, 5), "{words}");
+    }
 }
 
 #[test]
