@@ -308,6 +308,7 @@ impl Plan {
             earlier: node.tries.runs,
             kind: node.kind.clone(),
             label: node.label.clone(),
+            expected: self.setup.history.seen(&node.kind, &node.label),
         };
         node.state = State::Running(run);
         node.tries.runs += 1;

@@ -92,7 +92,7 @@ impl Desk {
             let end = if request.len() > MESSAGE_LIMIT {
                 CallEnd::TooLarge
             } else {
-                self.ask(&work.kind, function, Arc::new(request)).await
+                self.ask(work, function, Arc::new(request)).await
             };
             match self.next(work, end, &mut trials).await {
                 Next::Result(result) => {
@@ -171,10 +171,10 @@ impl Desk {
 
     /// Calls the function, and again where that lags; the first answer counts. An end that is no answer leaves the word to
     /// the calls that are still under way.
-    async fn ask(&self, kind: &Arc<str>, function: &str, request: Arc<Vec<u8>>) -> CallEnd {
+    async fn ask(&self, work: &Work, function: &str, request: Arc<Vec<u8>>) -> CallEnd {
         let mut calls = JoinSet::new();
         let mut latest = self.send(&mut calls, 0, function, &request);
-        let mut sent = 1;
+        let (mut sent, mut before) = (1, latest);
         let mut last = CallEnd::Lost("the request was not sent".to_owned());
         loop {
             tokio::select! {
@@ -183,19 +183,23 @@ impl Desk {
                     // A panic of ours; what it said is above.
                     Some(Err(error)) => last = CallEnd::Lost(error.to_string()),
                     Some(Ok((number, begun, end))) => {
-                        let end = self.ended(kind, begun, end);
+                        let end = self.ended(work, begun, end);
                         if matches!(end, CallEnd::Answer(..)) {
                             self.tallies.count(|tally| tally.duplicates_won += u64::from(number > 0));
                             return end;
+                        }
+                        // What was refused has not been tried.
+                        if matches!(end, CallEnd::Throttled(_)) {
+                            (sent, latest) = (sent - 1, before);
                         }
                         last = end;
                     }
                 },
                 () = tokio::time::sleep(LOOK) => {
-                    let lags = self.pace.lags_after(kind).is_some_and(|after| latest.elapsed() > after);
+                    let lags = self.pace.lags_after(&work.kind, work.expected).is_some_and(|after| latest.elapsed() > after);
                     if lags && sent < CALLS && self.under_way.load(Ordering::SeqCst) < self.limit.now() {
                         self.tallies.count(|tally| tally.duplicated += 1);
-                        latest = self.send(&mut calls, sent, function, &request);
+                        before = std::mem::replace(&mut latest, self.send(&mut calls, sent, function, &request));
                         sent += 1;
                     }
                 }
@@ -225,10 +229,10 @@ impl Desk {
         begun
     }
 
-    fn ended(&self, kind: &Arc<str>, begun: Instant, end: CallEnd) -> CallEnd {
+    fn ended(&self, work: &Work, begun: Instant, end: CallEnd) -> CallEnd {
         match &end {
             CallEnd::Answer(response, length) => {
-                self.pace.took(kind, begun.elapsed());
+                self.pace.took(&work.kind, work.expected, begun.elapsed());
                 self.limit.passed();
                 self.tallies.count(|tally| {
                     tally.add(&response.report, 0);

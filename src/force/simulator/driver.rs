@@ -184,7 +184,7 @@ impl<'a> Driver<'a> {
         let mut single = Vec::with_capacity(started.len());
         for (run, work) in started {
             let step = self.thunks.steps[&work.name];
-            let job = Job { run, step, kind: work.kind.clone(), load: self.load(step) };
+            let job = Job { run, step, kind: work.kind.clone(), expected: work.expected, load: self.load(step) };
             match self.kept.remove(&step) {
                 Some(worker) => self.open(vec![job], Some(worker)),
                 None => single.push(job),

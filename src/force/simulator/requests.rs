@@ -14,8 +14,8 @@ use crate::pace::{CALLS, Pace};
 
 /// How often a request that died is sent again, as the Lambda engine does it in its ordinary settings.
 const RETRIES: u32 = 5;
-/// How soon it is looked again whether a request lags, where nothing is known of its kind yet.
-const LOOK: Duration = Duration::from_secs(1);
+/// How soon it is looked again whether a request lags.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A step that an engine was given.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub run: RunId,
     pub step: u32,
     pub kind: Arc<str>,
+    /// How long it took before, if that is known.
+    pub expected: Option<Duration>,
     pub load: Load,
 }
 
@@ -149,8 +151,7 @@ impl Requests {
         let Some((worker, is_cold)) = kept.map(|worker| (worker, false)).or_else(|| self.service.take(now)) else {
             self.limit.refused(self.epoch + now, self.under_way);
             if request.live > 0 {
-                request.sent += 1;
-                request.latest = now;
+                // A duplicate, which is tried again.
                 return agenda.put(now + LOOK, Happening::Look(number));
             }
             request.refusals += 1;
@@ -179,9 +180,7 @@ impl Requests {
         self.calls.push(Some(call));
         agenda.put(now + takes, Happening::CallEnds((self.calls.len() - 1) as u32));
         if self.duplicates {
-            let kind = request.kind();
-            let look = self.pace.lags_after(&kind).map_or(LOOK, |after| after + Duration::from_millis(1));
-            agenda.put(now + look, Happening::Look(number));
+            agenda.put(now + LOOK, Happening::Look(number));
         }
     }
 
@@ -191,13 +190,13 @@ impl Requests {
         if request.done || request.live == 0 || request.sent >= CALLS {
             return;
         }
-        let due = self.pace.lags_after(&request.kind()).map(|after| request.latest + after);
+        let (kind, expected) = request.kind();
+        let due = self.pace.lags_after(&kind, expected).map(|after| request.latest + after);
         if due.is_some_and(|due| now > due) && self.under_way < self.limit.now() {
             self.counts.duplicates += 1;
             return self.send(number, now, agenda);
         }
-        let next = due.map_or(now + LOOK, |due| due.max(now) + Duration::from_millis(200));
-        agenda.put(next, Happening::Look(number));
+        agenda.put(now + LOOK, Happening::Look(number));
     }
 
     /// A call has ended. The answer, if it brings one.
@@ -235,7 +234,8 @@ impl Requests {
         self.open -= 1;
         // Those that are still under way are not waited for.
         self.under_way -= request.live as usize;
-        self.pace.took(&request.kind(), now - call.begun);
+        let (kind, expected) = request.kind();
+        self.pace.took(&kind, expected, now - call.begun);
         self.limit.passed();
         self.counts.duplicates_won += u64::from(call.is_duplicate);
         self.counts.useful += now - call.begun;
@@ -267,10 +267,10 @@ impl Requests {
 
 impl Request {
     /// What its time is compared with.
-    fn kind(&self) -> Arc<str> {
+    fn kind(&self) -> (Arc<str>, Option<Duration>) {
         match &self.jobs[..] {
-            [job] => job.kind.clone(),
-            _ => "batch".into(),
+            [job] => (job.kind.clone(), job.expected),
+            jobs => ("batch".into(), jobs.iter().map(|job| job.expected).sum()),
         }
     }
 }
