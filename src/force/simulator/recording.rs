@@ -143,7 +143,7 @@ impl Recording {
     pub fn parse(text: &str) -> Result<Self, RecordingError> {
         let at = |line: usize, problem| RecordingError { line, problem };
         let mut lines = (1..).zip(text.lines());
-        if !lines.next().is_some_and(|(_, line)| line.trim_end() == HEADER) {
+        if lines.next().is_none_or(|(_, line)| line.trim_end() != HEADER) {
             return Err(at(1, Problem::Header));
         }
         let mut ids: HashMap<&str, u32> = HashMap::new();
@@ -156,18 +156,13 @@ impl Recording {
             }
             read.push(line);
         }
-        for index in 0..read.len() {
-            let Line { number, needs, .. } = read[index];
-            if needs == "-" {
-                continue;
-            }
+        for Line { number, needs, step } in read.iter_mut().filter(|line| line.needs != "-") {
             let found = needs
                 .split(',')
-                .map(|id| ids.get(id).copied().ok_or_else(|| at(number, Problem::Unknown(id.to_owned()))));
-            let mut found = found.collect::<Result<Vec<u32>, _>>()?;
-            found.sort_unstable();
-            found.dedup();
-            read[index].step.needs = found;
+                .map(|id| ids.get(id).copied().ok_or_else(|| at(*number, Problem::Unknown(id.to_owned()))));
+            step.needs = found.collect::<Result<Vec<u32>, _>>()?;
+            step.needs.sort_unstable();
+            step.needs.dedup();
         }
         let numbers: Vec<usize> = read.iter().map(|line| line.number).collect();
         let steps = read.into_iter().map(|line| line.step).collect();
@@ -345,7 +340,7 @@ mod tests {
         let mut text = format!("{HEADER}\n");
         (0..200_000).for_each(|i| text.push_str(&format!("{i}\tk\t1\t1\t0\t0\t0\t{}\tl\n", i + 1)));
         text.push_str("200000\tk\t1\t1\t0\t0\t0\t-\tl\n");
-        assert_eq!(Recording::parse(&text).unwrap().steps()[0].needs, []);
+        assert!(Recording::parse(&text).unwrap().steps()[0].needs.is_empty());
     }
 
     proptest! {
