@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use gg_force::simulator::Scheduling;
 
 use crate::engines::Choice;
 
@@ -72,13 +73,21 @@ pub enum Command {
         /// In the language of Graphviz
         #[arg(long)]
         dot: bool,
+        /// Write it with its measured times to this file instead, for `gg simulate`
+        #[arg(long, value_name = "FILE", conflicts_with = "dot")]
+        record: Option<PathBuf>,
     },
     /// Show what the last build in this directory did: steps, what ran here and why, bytes, times
     Report {
         /// For programs
         #[arg(long)]
         json: bool,
+        /// Another report, as `gg simulate --report` writes it
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
     },
+    /// Say how long a build would take, and what it would cost, on many workers of a cloud; nothing is run
+    Simulate(SimulateArgs),
     /// Print the path of a toolchain file for CMake, which includes the one that GG_CHAINLOAD_TOOLCHAIN_FILE names
     ToolchainFile,
     /// Say whether gg can work here, and with the engines that are set up; exit status 1 if something keeps it from that
@@ -153,6 +162,49 @@ pub struct AwsArgs {
     /// Delete without asking
     #[arg(long, requires = "delete")]
     pub yes: bool,
+}
+
+/// What is simulated, and on what.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true)))]
+pub struct SimulateArgs {
+    /// A recorded graph, as `gg graph --record` writes it
+    #[arg(group = "what")]
+    pub graph: Option<PathBuf>,
+    /// A made-up graph of about so many steps instead: many compiles, archives, links
+    #[arg(long, value_name = "STEPS", group = "what", value_parser = parse_count)]
+    pub synthetic: Option<usize>,
+    /// A made-up graph of the shape that this file describes, in TOML
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub shape: Option<PathBuf>,
+    /// How many workers there are at most; several numbers with commas between them give a table
+    #[arg(short, long, value_name = "N", value_delimiter = ',', default_value = "1000", value_parser = parse_count)]
+    pub workers: Vec<usize>,
+    /// The service, in TOML; what it does not name is as on AWS Lambda and S3
+    #[arg(short, long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// How to schedule, in words with commas between them: critical-path or fifo, duplicates or no-duplicates, history or
+    /// no-history, batch:N, chains; given several times, each is compared
+    #[arg(short, long = "policy", value_name = "WORDS", default_value = "critical-path,duplicates",
+          value_parser = crate::command::simulate::policy)]
+    pub policies: Vec<Scheduling>,
+    /// Where chance begins: the same seed gives the same result; of several, the one in the middle is shown
+    #[arg(long = "seed", value_name = "N", value_delimiter = ',', default_value = "1")]
+    pub seeds: Vec<u64>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+    /// Write the report that such a build would leave to this file; `gg report --file` shows it
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// The largest graph and the most workers that are simulated: beyond that memory, not sense, would say stop.
+const MOST: usize = 10_000_000;
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=MOST).contains(count));
+    count.ok_or_else(|| format!("it has to be a whole number from 1 to {MOST}"))
 }
 
 /// A build command.

@@ -13,7 +13,7 @@ use crate::failure::Cause;
 use crate::plan::Event;
 use crate::policy::Policy;
 use crate::request::Request;
-use crate::simulate::{World, exit, made, product, request, succeed, thunk};
+use crate::world::{World, exit, made, product, request, succeed, thunk};
 
 #[derive(Clone, Debug)]
 struct Step {

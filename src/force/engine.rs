@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gg_ir::{Name, Reduction, Reference, Thunk};
 use gg_worker::Failure;
@@ -26,6 +27,8 @@ pub struct Work {
     pub kind: Arc<str>,
     /// The label for a person.
     pub label: Arc<str>,
+    /// How long this very step took before, where that is known.
+    pub expected: Option<Duration>,
 }
 
 /// How one execution ended.

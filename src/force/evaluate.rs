@@ -9,6 +9,7 @@ use gg_ir::{Made, Name, Reduction, Reference, Thunk};
 use crate::engine::EngineResult;
 use crate::failure::{Cause, summarise};
 use crate::ids::{RunId, ThunkId};
+use crate::kept::Ended;
 use crate::ledger::LedgerError;
 use crate::node::{State, Why};
 use crate::observer::Served;
@@ -112,7 +113,7 @@ impl Plan {
                 let node = &mut self.graph[id];
                 if node.label.is_empty() {
                     let (kind, label) = describe(&thunk);
-                    (node.kind, node.label) = (kind.into(), label.into());
+                    (node.kind, node.label) = (self.words.kind(&kind), label.into());
                 }
                 node.describe(thunk);
                 let weight = self.weight(&self.graph[id]);
@@ -130,8 +131,8 @@ impl Plan {
         for dependency in self.graph.dependencies(id) {
             match &self.graph[dependency].outcome {
                 None => missing += 1,
-                Some(Err(_)) => failed = failed.or(Some(dependency)),
-                Some(Ok(_)) => {}
+                Some(Ended::Failed(_)) => failed = failed.or(Some(dependency)),
+                Some(Ended::Made(_)) => {}
             }
         }
         if let Some(dependency) = failed {
@@ -151,13 +152,16 @@ impl Plan {
     }
 
     fn dependency_failed(&mut self, id: ThunkId, dependency: ThunkId, why: Why) {
-        let own = (why == Why::StandIn(dependency)).then(|| self.graph[dependency].outcome.clone()).flatten();
+        let own = match &self.graph[dependency].outcome {
+            Some(Ended::Failed(failure)) if why == Why::StandIn(dependency) => Some(failure.cause.clone()),
+            _ => None,
+        };
         match own {
-            Some(Err(failure)) => {
+            Some(cause) => {
                 self.take_account(id, dependency);
-                self.fail(id, failure.cause.clone());
+                self.fail(id, cause);
             }
-            _ => {
+            None => {
                 let cause = self.root(dependency).unwrap_or(Cause::Cancelled);
                 self.fail(id, cause);
             }
@@ -177,10 +181,10 @@ impl Plan {
             Why::Inputs | Why::Again => self.make_ready(id),
             Why::Served | Why::Chase => self.chase(id),
             Why::StandIn(other) => {
-                if let Some(Ok(reduction)) = self.graph[other].outcome.clone() {
+                if let Some(Ended::Made(kept)) = &self.graph[other].outcome {
+                    let reduction = kept.reduction(self.graph[id].name);
                     self.take_account(id, other);
-                    let name = self.graph[id].name;
-                    self.graph[id].held = Some(Arc::new(Reduction { thunk: name, ..Reduction::clone(&reduction) }));
+                    self.graph[id].held = Some(Arc::new(reduction));
                     self.chase(id);
                 }
             }
@@ -233,10 +237,10 @@ impl Plan {
             Reference::Output(name, tag) => (name, tag),
         };
         let outcome = self.graph.find(name).and_then(|id| self.graph[id].outcome.as_ref());
-        let Some(Ok(reduction)) = outcome else {
+        let Some(Ended::Made(kept)) = outcome else {
             return Err(Cause::Infrastructure(format!("{name} was needed before it had ended")));
         };
-        Ok(reduction.outputs.get(tag).map(|made| *made.object.name()))
+        Ok(kept.value(tag))
     }
 
     /// An optional output need not be written, and what is not there is not there for the next step either. Of a thunk
@@ -251,7 +255,7 @@ impl Plan {
         if self.graph[id].state != State::Resolving {
             return;
         }
-        self.graph[id].key = Some(key);
+        self.graph[id].key = Some(Box::new(key));
         match found {
             Some(reduction) => {
                 let node = &mut self.graph[id];
@@ -331,7 +335,7 @@ impl Plan {
         let mut waits = false;
         for name in further(&held) {
             let other = self.add_by_name(name);
-            waits |= !matches!(self.graph[other].outcome, Some(Ok(_)));
+            waits |= !matches!(self.graph[other].outcome, Some(Ended::Made(_)));
             if waits {
                 let Some(hurried) = self.graph.link_late(other, id) else {
                     return self.fail(id, Cause::Infrastructure(circular(&name)));
@@ -343,6 +347,10 @@ impl Plan {
         }
         if waits {
             return self.wait_for_all(id, Why::Chase);
+        }
+        let mut made = held.outputs.values().chain(held.undeclared.values());
+        if made.all(|made| made.object.thunk().is_none()) {
+            return self.finish(id, held);
         }
         let mut whole = Reduction::clone(&held);
         for made in whole.outputs.values_mut().chain(whole.undeclared.values_mut()) {

@@ -1,13 +1,13 @@
 //! The graph of thunks: an edge leads from a thunk to each that needs it.
 
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashSet};
 use std::ops::{Index, IndexMut};
 
 use gg_ir::Name;
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::stable_graph::StableDiGraph;
 
-use crate::ids::ThunkId;
+use crate::ids::{NameMap, ThunkId};
 use crate::node::Node;
 
 /// A rise of a path by less than one part in this many is kept from the dependencies until it adds up, or until the next
@@ -22,7 +22,7 @@ const SWEEP: usize = 8;
 #[derive(Default)]
 pub(crate) struct Graph {
     dag: StableDiGraph<Node, (), u32>,
-    names: HashMap<Name, ThunkId>,
+    names: NameMap<ThunkId>,
     /// Thunks whose path has grown, the youngest first: dependencies are mostly older than what needs them, so that a
     /// batch of changes reaches most of them once.
     grown: BinaryHeap<ThunkId>,
@@ -77,8 +77,10 @@ impl Graph {
 
     /// Makes `dependent` need `dependency`, as its name says that it does. Returns the thunks that are more urgent now.
     pub fn link(&mut self, dependency: ThunkId, dependent: ThunkId) -> Vec<ThunkId> {
-        if !self.dag.contains_edge(dependency.into(), dependent.into()) {
+        if !self.is_linked(dependency, dependent) {
             self.dag.add_edge(dependency.into(), dependent.into(), ());
+            self[dependency].dependents += 1;
+            self[dependent].dependencies += 1;
         }
         if self[dependency].ended() {
             return Vec::new();
@@ -86,6 +88,16 @@ impl Graph {
         let above = self[dependent].rank;
         self.grow(dependency, above.path);
         if above.urgent { self.hurry(dependency) } else { Vec::new() }
+    }
+
+    /// Looked for from the side that has fewer edges: ten thousand compiles may need one generator, and one link ten thousand
+    /// objects.
+    fn is_linked(&self, dependency: ThunkId, dependent: ThunkId) -> bool {
+        if self[dependency].dependents <= self[dependent].dependencies {
+            self.dependents(dependency).any(|id| id == dependent)
+        } else {
+            self.dependencies(dependent).any(|id| id == dependency)
+        }
     }
 
     /// Makes `dependent` need `dependency`, for a reason that came up while it was evaluated.
@@ -232,7 +244,7 @@ mod tests {
     use super::*;
 
     fn add(graph: &mut Graph, number: u32) {
-        let mut node = Node::new(Name::of(Kind::Thunk, &number.to_le_bytes()), None, "", "");
+        let mut node = Node::new(Name::of(Kind::Thunk, &number.to_le_bytes()), None, "".into(), "");
         node.rank.weight = 10;
         assert_eq!(graph.add(node), ThunkId(number));
     }
@@ -297,11 +309,9 @@ mod tests {
         graph.link(ThunkId(0), ThunkId(1));
         graph.link(ThunkId(1), ThunkId(2));
         assert!(!graph.would_wait_for_itself(ThunkId(1)));
-        graph[ThunkId(1)].outcome = Some(Err(crate::failure::ThunkFailure {
-            name: graph[ThunkId(1)].name,
-            cause: crate::failure::Cause::Cancelled,
-        }
-        .into()));
+        let failure =
+            crate::failure::ThunkFailure { name: graph[ThunkId(1)].name, cause: crate::failure::Cause::Cancelled };
+        graph[ThunkId(1)].outcome = Some(crate::kept::Ended::Failed(failure.into()));
         assert!(graph.link_late(ThunkId(2), ThunkId(0)).is_some());
         assert!(graph.would_wait_for_itself(ThunkId(1)));
     }

@@ -45,6 +45,11 @@ impl History {
         kind.steps.entry(label.to_owned()).and_modify(|old| *old = blend(*old, time, SMOOTHING)).or_insert(time);
     }
 
+    /// How long this very step ran before, if it did.
+    pub fn seen(&self, kind: &str, label: &str) -> Option<Duration> {
+        self.kinds.get(kind)?.steps.get(label).copied()
+    }
+
     /// How long this step is expected to run: as it did before, else as its kind does, else one second.
     pub fn expected(&self, kind: &str, label: &str) -> Duration {
         self.kinds.get(kind).and_then(|kind| kind.steps.get(label).copied().or(kind.usual)).unwrap_or(UNKNOWN)
@@ -77,11 +82,13 @@ mod tests {
         let ms = Duration::from_millis;
         let mut history = History::new();
         assert_eq!(history.expected("compile", "a.o"), UNKNOWN);
+        assert_eq!(history.seen("compile", "a.o"), None);
         history.usual("compile", ms(300));
         assert_eq!(history.expected("compile", "a.o"), ms(300));
         history.record("compile", "a.o", ms(900));
         history.record("compile", "a.o", ms(600));
         assert_eq!(history.expected("compile", "a.o"), ms(800));
+        assert_eq!([history.seen("compile", "a.o"), history.seen("compile", "b.o")], [Some(ms(800)), None]);
         let other = history.expected("compile", "b.o");
         assert!(ms(300) < other && other < ms(600), "{other:?}");
     }

@@ -6,15 +6,16 @@
 //! - `coordinator`: [`Coordinator`]: what a caller sees
 //! - `shell`, `clerks`: the threads behind it, which decide nothing
 //! - `plan`: the state machine behind it, events in and commands out, without threads and I/O
-//!   - `node`: one thunk, with a picture of its life
+//!   - `node`: one thunk, with a picture of its life; `kept`: what it came to
 //!   - `evaluate`: its way when all goes well; `retry`: when a program or an engine fails; `repair`: when an object is
 //!     lost; `outcome`: how it ends
 //!   - `graph`: who needs whom, and the longest path from each thunk to a sink
 //!   - `schedule`: who picks the next thunk, and where it runs
-//! - `policy`, `history`: the figures it goes by
+//! - `policy`, `history`: the figures it goes by; `limit`: how many requests at once; `pace`: when one lags
 //! - `engine`: [`Engine`]: where thunks run; `local`: on this machine; `lambda`: as calls of an AWS Lambda function (feature `lambda`)
 //! - `ledger`: [`Ledger`]: what is asked of the store
 //! - `clock`: [`Clock`]: time, real or imagined
+//! - `simulator`: [`simulator::simulate`]: the plan on imagined time, against a model of a service
 //!
 //! # What is cached under which name
 //!
@@ -34,13 +35,16 @@ mod failure;
 mod graph;
 mod history;
 mod ids;
+mod kept;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod ledger;
+mod limit;
 mod local;
 mod node;
 mod observer;
 mod outcome;
+mod pace;
 mod plan;
 mod policy;
 mod progress;
@@ -51,10 +55,11 @@ mod retry;
 mod scenarios;
 mod schedule;
 mod shell;
-#[cfg(test)]
-mod simulate;
+pub mod simulator;
 #[cfg(test)]
 mod threads;
+#[cfg(test)]
+mod world;
 
 pub use clock::{Clock, RealClock, VirtualClock};
 pub use coordinator::{Config, Coordinator, OnFailure, Resupply, StartError};
@@ -68,6 +73,6 @@ pub use lambda::{Account, LambdaEngine, LambdaError, LambdaOptions, NotMet, Tall
 pub use ledger::{Ledger, LedgerError};
 pub use local::{LocalEngine, LocalOptions};
 pub use observer::{Finished, NoObserver, Observer, Served};
-pub use policy::Policy;
+pub use policy::{Order, Policy};
 pub use progress::{Progress, Summary};
 pub use request::Request;

@@ -18,8 +18,8 @@ use std::time::Duration;
 use gg_ir::{Name, Reduction, Thunk};
 use gg_worker::Failure;
 
-use crate::failure::Outcome;
 use crate::ids::{EngineIndex, RunId, ThunkId};
+use crate::kept::Ended;
 use crate::observer::Served;
 use crate::schedule::Rank;
 
@@ -79,13 +79,17 @@ pub(crate) struct Node {
     /// Runs in the place of another, and is not reported.
     pub stand_in: bool,
     pub state: State,
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<Ended>,
     /// Whether the edges from all its inputs are in the graph.
     pub linked: bool,
     /// Whether its inputs refer to thunks.
     pub depends: bool,
-    /// Its name with all inputs resolved, once that was looked up.
-    pub key: Option<Name>,
+    /// How many edges lead to it, and from it.
+    pub dependencies: u32,
+    /// See `dependencies`.
+    pub dependents: u32,
+    /// Its name with all inputs resolved, once that was looked up; most thunks have no inputs to resolve.
+    pub key: Option<Box<Name>>,
     /// Whether the cache is ignored.
     pub fresh: bool,
     /// A reduction whose references are not all resolved.
@@ -120,7 +124,7 @@ pub(crate) struct Tries {
     /// Engines that have failed too often: a bit per engine.
     pub banned: u64,
     /// How its program failed the first time.
-    pub failed: Option<Failure>,
+    pub failed: Option<Box<Failure>>,
     pub engine: Option<EngineIndex>,
 }
 
@@ -134,13 +138,13 @@ pub(crate) struct Times {
 }
 
 impl Node {
-    pub fn new(name: Name, thunk: Option<Arc<Thunk>>, kind: &str, label: &str) -> Self {
+    pub fn new(name: Name, thunk: Option<Arc<Thunk>>, kind: Arc<str>, label: &str) -> Self {
         let depends = thunk.as_ref().is_some_and(|thunk| thunk.dependencies().next().is_some());
         let volatile = thunk.as_ref().is_some_and(|thunk| thunk.volatile);
         Self {
             name,
             thunk,
-            kind: kind.into(),
+            kind,
             label: label.into(),
             volatile,
             tainted: false,
@@ -150,6 +154,8 @@ impl Node {
             outcome: None,
             linked: false,
             depends,
+            dependencies: 0,
+            dependents: 0,
             key: None,
             fresh: false,
             held: None,

@@ -6,14 +6,17 @@ use gg_ir::Reduction;
 
 use crate::failure::{Cause, Outcome, ThunkFailure};
 use crate::ids::ThunkId;
+use crate::kept::{Ended, Kept};
 use crate::node::{State, Why};
 use crate::observer::{Finished, Served};
 use crate::plan::{Command, Plan};
 
 impl Plan {
     pub(crate) fn finish(&mut self, id: ThunkId, reduction: Arc<Reduction>) {
-        for made in reduction.outputs.values().chain(reduction.undeclared.values()) {
-            self.makers.entry(*made.object.name()).or_insert(id);
+        if let Some(makers) = &mut self.makers {
+            for made in reduction.outputs.values().chain(reduction.undeclared.values()) {
+                makers.entry(*made.object.name()).or_insert(id);
+            }
         }
         let node = &mut self.graph[id];
         node.held = None;
@@ -21,7 +24,7 @@ impl Plan {
         let replaced = matches!(node.state, State::Waiting { why: Why::StandIn(_), .. });
         if executed && !replaced {
             self.record(id, &reduction);
-        } else if let (false, Some(_), false) = (node.tainted, node.key, replaced) {
+        } else if let (false, Some(_), false) = (node.tainted, &node.key, replaced) {
             // The next build finds it by its own name, before the dependencies are known.
             self.commands.push_back(Command::Record(reduction.clone()));
         }
@@ -42,7 +45,7 @@ impl Plan {
         if !node.tainted {
             self.commands.push_back(Command::Record(reduction.clone()));
         }
-        if let Some(key) = node.key.filter(|&key| key != node.name) {
+        if let Some(key) = node.key.as_deref().copied().filter(|&key| key != node.name) {
             let copy = Reduction { thunk: key, ..Reduction::clone(reduction) };
             self.commands.push_back(Command::Record(Arc::new(copy)));
         }
@@ -72,7 +75,10 @@ impl Plan {
         let failed = outcome.is_err();
         let node = &mut self.graph[id];
         node.state = State::Ended;
-        node.outcome = Some(outcome.clone());
+        node.outcome = Some(match &outcome {
+            Ok(reduction) => Ended::Made(Kept::of(reduction, &mut self.words)),
+            Err(failure) => Ended::Failed(failure.clone()),
+        });
         let report = !node.stand_in && (!node.reported || failed);
         node.reported |= report;
         self.settled(id, outcome, report);
@@ -92,7 +98,7 @@ impl Plan {
     pub(crate) fn report_again(&mut self, id: ThunkId, was_eager: bool) {
         let node = &mut self.graph[id];
         node.reported = true;
-        let Some(outcome) = node.outcome.clone() else { return };
+        let Some(outcome) = node.outcome.as_ref().map(|ended| ended.outcome(node.name)) else { return };
         if let (Err(failure), true, false) = (&outcome, was_eager, node.eager) {
             self.blame(failure);
         }

@@ -9,14 +9,15 @@ use gg_ir::{Name, Reduction, Reference, Thunk};
 use gg_worker::Failure;
 
 use crate::engine::{EngineResult, Work};
-use crate::failure::{Cause, Outcome, ThunkFailure};
+use crate::failure::{Cause, Outcome};
 use crate::graph::Graph;
 use crate::history::History;
-use crate::ids::{EngineIndex, RunId, ThunkId};
+use crate::ids::{EngineIndex, NameMap, RunId, ThunkId};
+use crate::kept::{Ended, Words};
 use crate::ledger::LedgerError;
 use crate::node::{Node, State};
 use crate::observer::Finished;
-use crate::policy::Policy;
+use crate::policy::{Order, Policy};
 use crate::progress::{Progress, Summary};
 use crate::repair::Losses;
 use crate::request::Request;
@@ -97,8 +98,9 @@ pub(crate) struct Plan {
     pub(crate) agenda: VecDeque<ThunkId>,
     pub(crate) runs: HashMap<RunId, (ThunkId, EngineIndex)>,
     next_run: u64,
-    /// The thunk that first made a value.
-    pub(crate) makers: HashMap<Name, ThunkId>,
+    /// A thunk that made a value, for each; from when the first one is lost.
+    pub(crate) makers: Option<NameMap<ThunkId>>,
+    pub(crate) words: Words,
     pub(crate) supplying: HashMap<Name, Vec<ThunkId>>,
     pub(crate) losses: Losses,
     pub(crate) timers: BTreeSet<(Duration, ThunkId)>,
@@ -125,7 +127,8 @@ impl Plan {
             agenda: VecDeque::new(),
             runs: HashMap::new(),
             next_run: 0,
-            makers: HashMap::new(),
+            makers: None,
+            words: Words::default(),
             supplying: HashMap::new(),
             losses: Losses::default(),
             timers: BTreeSet::new(),
@@ -175,7 +178,7 @@ impl Plan {
             return self.known(id, request);
         }
         let Request { name, thunk, kind, label, volatile, eager } = request;
-        let mut node = Node::new(name, thunk, &kind, &label);
+        let mut node = Node::new(name, thunk, self.words.kind(&kind), &label);
         node.volatile |= volatile;
         node.eager = eager;
         node.rank.weight = self.weight(&node);
@@ -198,7 +201,7 @@ impl Plan {
         node.volatile |= request.volatile;
         node.stand_in = false;
         if node.label.is_empty() && !request.label.is_empty() {
-            (node.kind, node.label) = (request.kind.as_str().into(), request.label.as_str().into());
+            (node.kind, node.label) = (self.words.kind(&request.kind), request.label.as_str().into());
             let weight = self.weight(&self.graph[id]);
             self.graph.weigh(id, weight);
         }
@@ -234,6 +237,10 @@ impl Plan {
     }
 
     pub(crate) fn weight(&self, node: &Node) -> u64 {
+        // Where all paths are equally short, what became ready first goes first.
+        if self.setup.policy.order == Order::Arrival {
+            return 0;
+        }
         let expected = self.setup.history.expected(&node.kind, &node.label).as_micros();
         // Never nothing: of two thunks, the one that more depend on in a row is always the more pressing.
         u64::try_from(expected).unwrap_or(u64::MAX).max(1)
@@ -245,7 +252,8 @@ impl Plan {
         let id = self.add_by_name(name);
         self.hurry(id);
         self.work_off();
-        self.graph[id].outcome.clone()
+        let node = &self.graph[id];
+        node.outcome.as_ref().map(|ended| ended.outcome(node.name))
     }
 
     pub(crate) fn hurry(&mut self, id: ThunkId) {
@@ -300,6 +308,7 @@ impl Plan {
             earlier: node.tries.runs,
             kind: node.kind.clone(),
             label: node.label.clone(),
+            expected: self.setup.history.seen(&node.kind, &node.label),
         };
         node.state = State::Running(run);
         node.tries.runs += 1;
@@ -372,7 +381,7 @@ impl Plan {
 
     /// The failure of this thunk as those see it that depend on it.
     pub(crate) fn root(&self, id: ThunkId) -> Option<Cause> {
-        let failure: &Arc<ThunkFailure> = self.graph[id].outcome.as_ref()?.as_ref().err()?;
+        let Some(Ended::Failed(failure)) = &self.graph[id].outcome else { return None };
         Some(match &failure.cause {
             Cause::Dependency(name) => Cause::Dependency(*name),
             Cause::Cancelled => Cause::Cancelled,

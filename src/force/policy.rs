@@ -2,7 +2,17 @@
 
 use std::time::Duration;
 
-/// Caps and delays.
+/// Which of the ready thunks goes first. What somebody waits for goes before all others in either order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The one with the longest path to a sink, by past run times.
+    #[default]
+    CriticalPath,
+    /// The one that became ready first.
+    Arrival,
+}
+
+/// Caps, delays, and the order of things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How often an engine that failed is asked again for the same thunk, before the next engine is.
@@ -16,6 +26,8 @@ pub struct Policy {
     pub repairs: u32,
     /// Whether a program that failed is run once more before that is believed. Always done when a signal was involved.
     pub confirm: bool,
+    /// Which of the ready thunks goes first.
+    pub order: Order,
 }
 
 impl Default for Policy {
@@ -26,6 +38,7 @@ impl Default for Policy {
             backoff_cap: Duration::from_secs(10),
             repairs: 3,
             confirm: true,
+            order: Order::default(),
         }
     }
 }

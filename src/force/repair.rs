@@ -6,7 +6,8 @@ use std::time::Duration;
 use gg_ir::Name;
 
 use crate::failure::Cause;
-use crate::ids::ThunkId;
+use crate::ids::{NameMap, ThunkId};
+use crate::kept::Ended;
 use crate::node::{State, Tries, Why};
 use crate::observer::Served;
 use crate::plan::{Command, Plan};
@@ -36,7 +37,7 @@ impl Plan {
             return self.fail(id, Cause::Infrastructure(text));
         }
         let linked = self.graph[id].linked;
-        let maker = self.makers.get(&object).copied().filter(|&maker| linked && maker != id);
+        let maker = self.maker(&object).filter(|&maker| linked && maker != id);
         if let Some(maker) = maker.filter(|&maker| self.remake(maker, object)) {
             let Some(hurried) = self.graph.link_late(maker, id) else {
                 return self.fail(id, Cause::Infrastructure(gone(&object)));
@@ -58,6 +59,22 @@ impl Plan {
         }
     }
 
+    /// The thunk that made an object. Who makes what is only written down once something is lost, which is rare.
+    fn maker(&mut self, object: &Name) -> Option<ThunkId> {
+        let makers = self.makers.get_or_insert_with(|| {
+            let mut makers = NameMap::default();
+            for id in self.graph.ids() {
+                if let Some(Ended::Made(kept)) = &self.graph[id].outcome {
+                    for value in kept.values() {
+                        makers.entry(value).or_insert(id);
+                    }
+                }
+            }
+            makers
+        });
+        makers.get(object).copied()
+    }
+
     pub(crate) fn resupplied(&mut self, object: Name, back: bool) {
         for id in self.supplying.remove(&object).unwrap_or_default() {
             if self.graph[id].state != State::Supplying {
@@ -76,8 +93,8 @@ impl Plan {
     fn remake(&mut self, id: ThunkId, object: Name) -> bool {
         match &self.graph[id].outcome {
             None => return true,
-            Some(Err(_)) => return false,
-            Some(Ok(_)) => {}
+            Some(Ended::Failed(_)) => return false,
+            Some(Ended::Made(_)) => {}
         }
         if self.cancelled || self.graph.would_wait_for_itself(id) {
             return false;
@@ -95,7 +112,7 @@ impl Plan {
         node.tries = Tries { runs: node.tries.runs, ..Tries::default() };
         node.rank.urgent = false;
         node.state = State::Loading;
-        let forgotten = [Some(node.name), node.key];
+        let forgotten = [Some(node.name), node.key.as_deref().copied()];
         let label = node.label.clone();
         self.unended += 1;
         self.notice(format!("{label}: an output was lost from the store and is made again"));
@@ -119,7 +136,7 @@ impl Plan {
     pub fn redo(&mut self, now: Duration, thunk: &Name, object: &Name) -> Name {
         self.now = self.now.max(now);
         let id = self.add_by_name(*thunk);
-        let maker = self.makers.get(object).copied().unwrap_or(id);
+        let maker = self.maker(object).unwrap_or(id);
         if self.graph[maker].ended() && !self.remake(maker, *object) {
             let label = self.graph[maker].label.clone();
             self.notice(format!("{label}: {object} is lost, and making it again has not helped"));

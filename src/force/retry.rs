@@ -20,11 +20,11 @@ impl Plan {
         match node.tries.failed.take() {
             Some(first) => {
                 // The run that speaks for itself, rather than the one that was killed.
-                let told = if by_signal(&failure) && !by_signal(&first) { first } else { failure };
-                self.fail(id, Cause::Program(Box::new(told)));
+                let told = if by_signal(&failure) && !by_signal(&first) { first } else { Box::new(failure) };
+                self.fail(id, Cause::Program(told));
             }
             None if consults && !node.stand_in => {
-                node.tries.failed = Some(failure.clone());
+                node.tries.failed = Some(Box::new(failure.clone()));
                 node.state = State::Consulting;
                 let name = node.name;
                 self.commands.push_back(Command::Consult { id, name, failure });
@@ -36,7 +36,7 @@ impl Plan {
     fn confirm(&mut self, id: ThunkId, failure: Failure) {
         let node = &mut self.graph[id];
         if by_signal(&failure) || self.setup.policy.confirm && !node.eager {
-            node.tries.failed = Some(failure);
+            node.tries.failed = Some(Box::new(failure));
             self.wait_for_all(id, Why::Again);
         } else {
             self.fail(id, Cause::Program(Box::new(failure)));
@@ -49,14 +49,14 @@ impl Plan {
         }
         let Some(failure) = self.graph[id].tries.failed.take() else { return };
         let Some(thunk) = replacement.filter(|thunk| thunk.name() != self.graph[id].name) else {
-            return self.confirm(id, failure);
+            return self.confirm(id, *failure);
         };
         let known = self.graph.find(&thunk.name()).is_some();
         let other = self.add_like(id, thunk);
         // One that somebody asked for is theirs, and is reported.
         self.graph[other].stand_in |= !known;
         let Some(hurried) = self.graph.link_late(other, id) else {
-            return self.confirm(id, failure);
+            return self.confirm(id, *failure);
         };
         self.rerank(&hurried);
         // The step was begun, so it is finished even when nothing new is started.

@@ -10,7 +10,7 @@ use crate::engine::EngineResult;
 use crate::failure::Cause;
 use crate::observer::Served;
 use crate::plan::Event;
-use crate::simulate::{World, exit, made, product, request, succeed, tag, thunk};
+use crate::world::{World, exit, made, product, request, succeed, tag, thunk};
 
 fn cause(world: &World, name: &Name) -> Cause {
     world.outcome(name).unwrap_err().cause.clone()

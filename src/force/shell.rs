@@ -72,6 +72,8 @@ pub(crate) struct Shell {
     on_failure: Option<OnFailure>,
     resupply: Option<Resupply>,
     disk: Clerks,
+    /// What `disk` is to do, gathered for as long as the plan has commands.
+    jobs: Vec<Box<dyn FnOnce() + Send>>,
     callers: Clerks,
     notifier: Notifier,
     /// Jobs that clerks have not answered.
@@ -114,6 +116,7 @@ impl Shell {
             clock: config.clock,
             on_failure: config.on_failure,
             resupply: config.resupply,
+            jobs: Vec::new(),
             disk: Clerks::start("gg-ledger", cores.clamp(2, 8))?,
             callers: Clerks::start("gg-consult", 2)?,
             notifier: Notifier::start(config.observer)?,
@@ -268,6 +271,9 @@ impl Shell {
                 Command::Notice(text) => self.notifier.send(Message::Notice(text)),
             }
         }
+        if !self.jobs.is_empty() {
+            self.disk.give_all(std::mem::take(&mut self.jobs));
+        }
     }
 
     fn reply(&self, instead: Event) -> Reply {
@@ -277,17 +283,17 @@ impl Shell {
     fn ask(&mut self, instead: Event, job: impl FnOnce() -> Event + Send + 'static) {
         let reply = self.reply(instead);
         self.asked += 1;
-        self.disk.give(move || reply.send(job()));
+        self.jobs.push(Box::new(move || reply.send(job())));
     }
 
     fn write(&mut self, job: impl FnOnce(&dyn Ledger) -> Result<(), LedgerError> + Send + 'static) {
         let (store, inbox) = (self.store.clone(), self.inbox.clone());
         self.asked += 1;
-        self.disk.give(move || {
+        self.jobs.push(Box::new(move || {
             let problem = job(&*store).err().map(|error| error.to_string());
             // The coordinator may be gone.
             let _ = inbox.send(Post::Recorded(problem));
-        });
+        }));
     }
 
     /// Answers those who wait for everything.

@@ -16,7 +16,7 @@ use crate::ids::ThunkId;
 use crate::ledger::{Ledger, LedgerError};
 use crate::observer::{Finished, NoObserver, Observer, Served};
 use crate::policy::Policy;
-use crate::simulate::{exit, made, product, request, succeed, thunk};
+use crate::world::{exit, made, product, request, succeed, thunk};
 
 #[derive(Default)]
 struct Memory {
@@ -119,7 +119,7 @@ fn waiting_and_being_told() {
         coordinator.add(request(&a));
         coordinator.add(request(&b));
         let outcome = coordinator.wait(&b.name()).unwrap();
-        assert_eq!(outcome.outputs[&crate::simulate::tag()].object, Reference::Value(product(&b)));
+        assert_eq!(outcome.outputs[&crate::world::tag()].object, Reference::Value(product(&b)));
         let summary = coordinator.wait_all();
         assert_eq!((summary.executed, summary.cached), if cached { (0, 2) } else { (2, 0) });
         let told = std::mem::take(&mut *told.0.lock().unwrap());
@@ -201,7 +201,7 @@ fn an_observer_may_call_the_coordinator() {
         fn finished(&self, done: &Finished) {
             let coordinator = self.0.lock().unwrap().clone().unwrap();
             if &*done.label == "a" {
-                let object = *done.result.as_ref().unwrap().outputs[&crate::simulate::tag()].object.name();
+                let object = *done.result.as_ref().unwrap().outputs[&crate::world::tag()].object.name();
                 assert!(coordinator.redo(&done.name, &object).is_ok());
                 coordinator.add(request(&thunk("late", &[])));
             }
@@ -240,7 +240,7 @@ fn further_thunks_are_read_from_the_store() {
     let store = Arc::new(Memory::default());
     let further = thunk("further", &[]);
     store.thunks.lock().unwrap().insert(further.name(), further.clone());
-    let points_to = Reference::Output(further.name(), crate::simulate::tag());
+    let points_to = Reference::Output(further.name(), crate::world::tag());
     let answer: Answer = Box::new(move |work| {
         let first = work.thunk.function.args[0] == "first";
         let done = if first { EngineResult::Done(made(work.name, points_to.clone())) } else { succeed(work).1 };
@@ -250,7 +250,7 @@ fn further_thunks_are_read_from_the_store() {
     let first = thunk("first", &[]);
     coordinator.add(request(&first));
     let reduction = coordinator.wait(&first.name()).unwrap();
-    assert_eq!(reduction.outputs[&crate::simulate::tag()].object, Reference::Value(product(&further)));
+    assert_eq!(reduction.outputs[&crate::world::tag()].object, Reference::Value(product(&further)));
 }
 
 #[test]

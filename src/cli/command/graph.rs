@@ -1,13 +1,17 @@
 //! `gg graph`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 
-use anyhow::Result;
-use gg_ir::{Input, Name};
+use anyhow::{Context, Result, bail};
+use gg_force::simulator::{RecordedStep, Recording};
+use gg_ir::{Input, Name, Reference};
 use gg_store::Store;
 
 use super::report;
+use crate::report::{Report, StepEntry};
 use crate::settings::Settings;
 
 /// Shows the graph of the last build: who uses whose outputs.
@@ -19,11 +23,7 @@ pub fn run(dot: bool, settings: &Settings) -> Result<i32> {
     let store = Store::open(&settings.directory)?;
     let mut labels: BTreeMap<Name, (String, String)> = BTreeMap::new();
     for step in &report.steps {
-        let label = step
-            .label
-            .strip_prefix(&*report.root.to_string_lossy())
-            .map_or(&*step.label, |rest| rest.trim_start_matches('/'));
-        labels.insert(step.thunk.parse()?, (step.kind.clone(), label.to_owned()));
+        labels.insert(step.thunk.parse()?, (step.kind.clone(), label(&report, step).to_owned()));
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let write = |out: &mut dyn Write| -> Result<()> {
@@ -62,4 +62,80 @@ pub fn run(dot: bool, settings: &Settings) -> Result<i32> {
         }
         other => other.map(|()| 0),
     }
+}
+
+/// What a step makes, as seen from the directory of the build.
+fn label<'a>(report: &Report, step: &'a StepEntry) -> &'a str {
+    let rest = step.label.strip_prefix(&*report.root.to_string_lossy());
+    rest.map_or(&*step.label, |rest| rest.trim_start_matches('/'))
+}
+
+/// Writes the graph of the last build to a file, with what its steps took when they were run.
+///
+/// # Errors
+/// When there has been no build, its thunks are not in the store any more, or the file cannot be written.
+pub fn record(file: &Path, settings: &Settings) -> Result<i32> {
+    let report = report::load(settings)?;
+    let store = Store::open(&settings.directory)?;
+    let mut entries: Vec<(Name, &StepEntry)> = Vec::new();
+    let mut places: HashMap<Name, u32> = HashMap::new();
+    for step in report.steps.iter().filter(|step| matches!(&*step.served, "executed" | "cached")) {
+        let name = step.thunk.parse()?;
+        if places.insert(name, entries.len() as u32).is_none() {
+            entries.push((name, step));
+        }
+    }
+    let left_out = report.steps.len() - entries.len();
+    if entries.is_empty() {
+        bail!("the last build here has no step that succeeded; there is nothing to record");
+    }
+    let mut seen: HashSet<Name> = HashSet::new();
+    let mut steps = Vec::with_capacity(entries.len());
+    for (name, entry) in &entries {
+        let thunk = store
+            .read_thunk(name)
+            .with_context(|| format!("{} cannot be read; build again, then record", label(&report, entry)))?;
+        let mut step = RecordedStep {
+            kind: entry.kind.clone(),
+            label: label(&report, entry).to_owned(),
+            wall_us: entry.wall_us,
+            cpu_us: entry.cpu_us,
+            output_bytes: entry.output_bytes,
+            ..RecordedStep::default()
+        };
+        let mut needs: BTreeSet<u32> = BTreeSet::new();
+        for input in thunk.inputs.values() {
+            // Trees are system directories: they are the toolchain's.
+            let Input::File { object, .. } = input else { continue };
+            let value = match object {
+                Reference::Value(value) => Some(*value),
+                Reference::Output(other, tag) => match places.get(other) {
+                    Some(&place) => {
+                        needs.insert(place);
+                        None
+                    }
+                    // An earlier build's: as good as a source.
+                    None => store.reduction(other)?.and_then(|made| Some(*made.outputs.get(tag)?.object.name())),
+                },
+            };
+            if let Some(value) = value {
+                step.input_bytes += value.length();
+                step.new_bytes += if seen.insert(value) { value.length() } else { 0 };
+            }
+        }
+        step.needs = needs.into_iter().collect();
+        steps.push(step);
+    }
+    let recording = Recording::new(steps)
+        .map_err(|step| anyhow::anyhow!("{} waits for itself; build again, then record", entries[step].1.label))?;
+    fs::write(file, recording.to_string()).with_context(|| format!("cannot write {}", file.display()))?;
+    println!("{}: {} steps, {} s of CPU time", file.display(), entries.len(), total(&recording));
+    if left_out > 0 {
+        println!("left out: {left_out} steps that did not succeed, or that are there twice");
+    }
+    Ok(0)
+}
+
+fn total(recording: &Recording) -> u64 {
+    recording.steps().iter().map(RecordedStep::work).sum::<std::time::Duration>().as_secs()
 }

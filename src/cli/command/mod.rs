@@ -6,6 +6,7 @@ mod force;
 mod gc;
 mod graph;
 mod report;
+pub mod simulate;
 mod toolchain_file;
 
 use std::ffi::OsString;
@@ -34,11 +35,15 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
     if let Command::Doctor { engines, json } = command {
         return crate::doctor::run(engines, json, stop);
     }
+    // Nor this one, which looks at nothing but the files it is given.
+    if let Command::Simulate(args) = &command {
+        return simulate::run(args);
+    }
     let mut settings = Settings::from_env()?;
     match command {
         #[cfg(feature = "lambda")]
         Command::Deploy(_) => Ok(0),
-        Command::Doctor { .. } => Ok(0),
+        Command::Doctor { .. } | Command::Simulate(_) => Ok(0),
         Command::Build { want, args } => {
             settings.choose(args.engines.clone(), args.fallback());
             build(&of(args, Wanted::parse(&want)?), &settings, stop)
@@ -52,8 +57,9 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
             force::run(&files, &settings, stop)
         }
         Command::Describe { what, json } => describe::run(&what, json, &settings),
-        Command::Graph { dot } => graph::run(dot, &settings),
-        Command::Report { json } => report::run(json, &settings),
+        Command::Graph { record: Some(file), .. } => graph::record(&file, &settings),
+        Command::Graph { dot, .. } => graph::run(dot, &settings),
+        Command::Report { json, file } => report::run(json, file.as_deref(), &settings),
         Command::ToolchainFile => toolchain_file::run(&settings),
         Command::Gc { max_size, dry_run } => gc::run(max_size, dry_run, &settings),
         Command::Clean { force } => clean::run(force, &settings),

@@ -8,7 +8,6 @@
 //! - `account`: [`Account`]: who we are at AWS; `chain`: the credentials that the SDK finds, for the store as well
 //! - `needs`: the objects that a step needs
 //! - `arrivals`: what workers made, on its way here
-//! - `limit`: how many requests at once; `pace`: when one lags
 //! - `shared`: results that several machines share
 //! - `tally`: [`Tally`]: what it all came to
 //! - `visit`: [`visit()`]: a call that asks for nothing but who is there
@@ -23,10 +22,8 @@ mod account;
 mod arrivals;
 mod call;
 mod chain;
-mod limit;
 mod needs;
 mod options;
-mod pace;
 mod shared;
 mod step;
 mod tally;
@@ -47,11 +44,11 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::engine::{Engine, EngineResult, Work};
 use crate::ids::ThunkId;
+use crate::limit::Limit;
+use crate::pace::Pace;
 pub use account::Account;
 use arrivals::Arrivals;
-use limit::Limit;
 pub use options::LambdaOptions;
-use pace::Pace;
 use tally::Tallies;
 pub use tally::Tally;
 pub use visit::{NotMet, Visit, visit};

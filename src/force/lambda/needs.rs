@@ -88,6 +88,7 @@ mod tests {
             earlier: 0,
             kind: "compile".into(),
             label: "a.o".into(),
+            expected: None,
         };
         let needs = Needs::of(&work).unwrap();
         assert_eq!(needs.names.len(), 3);

@@ -14,11 +14,9 @@ use super::Desk;
 use super::call::{CallEnd, call};
 use super::needs::Needs;
 use crate::engine::{EngineResult, Work};
+use crate::limit::backoff;
+use crate::pace::CALLS;
 
-/// The delay before the first further try; each one is twice as long.
-const BACKOFF: Duration = Duration::from_millis(100);
-/// The longest such delay.
-const BACKOFF_CAP: Duration = Duration::from_secs(5);
 /// How the service says that a function was killed, which it does for want of memory.
 const KILLED: &str = "signal: killed";
 /// How often a request is looked at that may lag.
@@ -31,8 +29,6 @@ const STORED_TOO: u64 = 32 << 10;
 /// Sources up to this size ride in the request, where the store does not have them: that saves a request to the store on each
 /// side. As text they take a third more, so larger ones do not.
 const INLINE_SOURCE: u64 = 8 << 10;
-/// How often one request is sent at most, where each lags.
-const CALLS: usize = 3;
 /// How often one step's objects are uploaded again.
 const UPLOADS: u32 = 6;
 
@@ -67,10 +63,6 @@ fn jitter(delay: Duration) -> Duration {
     delay / 2 + delay.mul_f64(f64::from(nanos % 1000) / 2000.0)
 }
 
-fn backoff(count: u32) -> Duration {
-    jitter(BACKOFF.saturating_mul(1 << count.min(16)).min(BACKOFF_CAP))
-}
-
 impl Desk {
     /// Forces one step.
     pub async fn force(self: &Arc<Self>, work: &Work) -> EngineResult {
@@ -100,7 +92,7 @@ impl Desk {
             let end = if request.len() > MESSAGE_LIMIT {
                 CallEnd::TooLarge
             } else {
-                self.ask(&work.kind, function, Arc::new(request)).await
+                self.ask(work, function, Arc::new(request)).await
             };
             match self.next(work, end, &mut trials).await {
                 Next::Result(result) => {
@@ -179,10 +171,10 @@ impl Desk {
 
     /// Calls the function, and again where that lags; the first answer counts. An end that is no answer leaves the word to
     /// the calls that are still under way.
-    async fn ask(&self, kind: &Arc<str>, function: &str, request: Arc<Vec<u8>>) -> CallEnd {
+    async fn ask(&self, work: &Work, function: &str, request: Arc<Vec<u8>>) -> CallEnd {
         let mut calls = JoinSet::new();
         let mut latest = self.send(&mut calls, 0, function, &request);
-        let mut sent = 1;
+        let (mut sent, mut before) = (1, latest);
         let mut last = CallEnd::Lost("the request was not sent".to_owned());
         loop {
             tokio::select! {
@@ -191,19 +183,23 @@ impl Desk {
                     // A panic of ours; what it said is above.
                     Some(Err(error)) => last = CallEnd::Lost(error.to_string()),
                     Some(Ok((number, begun, end))) => {
-                        let end = self.ended(kind, begun, end);
+                        let end = self.ended(work, begun, end);
                         if matches!(end, CallEnd::Answer(..)) {
                             self.tallies.count(|tally| tally.duplicates_won += u64::from(number > 0));
                             return end;
+                        }
+                        // What was refused has not been tried.
+                        if matches!(end, CallEnd::Throttled(_)) {
+                            (sent, latest) = (sent - 1, before);
                         }
                         last = end;
                     }
                 },
                 () = tokio::time::sleep(LOOK) => {
-                    let lags = self.pace.lags_after(kind).is_some_and(|after| latest.elapsed() > after);
+                    let lags = self.pace.lags_after(&work.kind, work.expected).is_some_and(|after| latest.elapsed() > after);
                     if lags && sent < CALLS && self.under_way.load(Ordering::SeqCst) < self.limit.now() {
                         self.tallies.count(|tally| tally.duplicated += 1);
-                        latest = self.send(&mut calls, sent, function, &request);
+                        before = std::mem::replace(&mut latest, self.send(&mut calls, sent, function, &request));
                         sent += 1;
                     }
                 }
@@ -233,10 +229,10 @@ impl Desk {
         begun
     }
 
-    fn ended(&self, kind: &Arc<str>, begun: Instant, end: CallEnd) -> CallEnd {
+    fn ended(&self, work: &Work, begun: Instant, end: CallEnd) -> CallEnd {
         match &end {
             CallEnd::Answer(response, length) => {
-                self.pace.took(kind, begun.elapsed());
+                self.pace.took(&work.kind, work.expected, begun.elapsed());
                 self.limit.passed();
                 self.tallies.count(|tally| {
                     tally.add(&response.report, 0);
@@ -245,7 +241,7 @@ impl Desk {
                 });
             }
             CallEnd::Throttled(_) => {
-                self.limit.refused(Instant::now());
+                self.limit.refused(Instant::now(), self.under_way.load(Ordering::SeqCst));
                 self.tallies.count(|tally| tally.throttled += 1);
             }
             CallEnd::Failed(_) => self.tallies.count(|tally| tally.failed += 1),
@@ -269,7 +265,7 @@ impl Desk {
                 if self.silent_for(trials.begun) > self.options.patience {
                     return declined(self.goes_down(&format!("it has refused every request for too long: {text}")));
                 }
-                Next::Again(backoff(trials.throttled))
+                Next::Again(jitter(backoff(trials.throttled)))
             }
             CallEnd::Failed(text) | CallEnd::Lost(text) => self.failed(&text, trials, true),
             // Killed by the system: for want of memory, where it happens again.
@@ -288,7 +284,7 @@ impl Desk {
     fn failed(&self, text: &str, trials: &mut Trials, of_service: bool) -> Next {
         trials.failures += 1;
         if trials.failures <= self.options.retries {
-            return Next::Again(backoff(trials.failures));
+            return Next::Again(jitter(backoff(trials.failures)));
         }
         let times = trials.failures;
         if of_service && !self.answered_since(trials.begun) {
