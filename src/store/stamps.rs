@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gg_ir::Name;
 
@@ -31,6 +32,8 @@ struct Entry {
 pub(crate) struct Stamps {
     file: PathBuf,
     entries: OnceLock<Entries>,
+    /// Something is known that the file does not say.
+    news: AtomicBool,
 }
 
 fn today() -> u64 {
@@ -39,7 +42,7 @@ fn today() -> u64 {
 
 impl Stamps {
     pub fn new(layout: &Layout) -> Self {
-        Self { file: layout.root().join("stamps"), entries: OnceLock::new() }
+        Self { file: layout.root().join("stamps"), entries: OnceLock::new(), news: AtomicBool::new(false) }
     }
 
     fn entries(&self) -> &Entries {
@@ -62,6 +65,7 @@ impl Stamps {
         if entry.day != today {
             entry.day = today;
             entries.insert(key, entry.clone());
+            self.news.store(true, Ordering::Relaxed);
         }
         Some(entry.name)
     }
@@ -69,13 +73,20 @@ impl Stamps {
     /// Remembers the outcome of a hash begun at `begun_ns`, unless the file had changed only just before.
     pub fn put(&self, stamp: &Stamp, begun_ns: i64, name: Name) {
         if stamp.settled(begun_ns) {
-            self.entries().insert((stamp.device, stamp.inode), Entry { stamp: *stamp, name, day: today() });
+            let (entries, key) = (self.entries(), (stamp.device, stamp.inode));
+            let day = today();
+            if entries.get(&key).is_none_or(|known| (known.stamp, known.name, known.day) != (*stamp, name, day)) {
+                entries.insert(key, Entry { stamp: *stamp, name, day });
+                self.news.store(true, Ordering::Relaxed);
+            }
         }
     }
 
     /// Writes the cache to disk, together with what other processes have written there meanwhile.
     pub fn save(&self, layout: &Layout) -> Result<()> {
-        let Some(entries) = self.entries.get() else { return Ok(()) };
+        let Some(entries) = self.entries.get().filter(|_| self.news.swap(false, Ordering::Relaxed)) else {
+            return Ok(());
+        };
         load(&self.file, entries);
         let mut all = Vec::new();
         entries.for_each(|_, entry| all.push(entry.clone()));
@@ -145,6 +156,23 @@ mod tests {
         let three = Stamps::new(&layout);
         assert_eq!(three.get(&stamp(1)), Some(Name::of_value(b"1")));
         assert_eq!(three.get(&stamp(2)), Some(Name::of_value(b"2")));
+    }
+
+    #[test]
+    fn nothing_is_written_when_there_is_no_news() {
+        let (_dir, layout) = fixture();
+        let one = Stamps::new(&layout);
+        one.put(&stamp(1), LATER, Name::of_value(b"1"));
+        one.save(&layout).unwrap();
+        let file = layout.root().join("stamps");
+        std::fs::write(&file, b"").unwrap();
+        one.put(&stamp(1), LATER, Name::of_value(b"1"));
+        one.save(&layout).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"");
+        one.put(&stamp(2), LATER, Name::of_value(b"2"));
+        one.save(&layout).unwrap();
+        let two = Stamps::new(&layout);
+        assert!(two.get(&stamp(1)).is_some() && two.get(&stamp(2)).is_some());
     }
 
     #[test]
