@@ -293,7 +293,15 @@ impl<F: Force> World for Moment<'_, F> {
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        self.machine.resolve(path)
+        // Without links on the way a path is what it resolves to, and most directories on the way have been seen.
+        for part in path.ancestors() {
+            match self.see(part)? {
+                Seen::Plain(_) if part == Path::new("/") || split(part).is_some() => {}
+                _ => return self.machine.resolve(path),
+            }
+        }
+        // Without doubled slashes.
+        Ok(path.components().collect())
     }
 
     fn ask(&self, argv: &[OsString], cwd: &Path, env: &Environment) -> io::Result<Answer> {
@@ -396,5 +404,14 @@ mod tests {
         assert!(see("link/x.h").followed().is_some_and(|stamp| stamp.size == 1));
         assert!(see("link/../Real/./x.h").followed().is_some());
         assert_eq!(*moment.read(&folder.path().join("link/x.h")).unwrap(), *b"x");
+        let real = folder.path().canonicalize().unwrap();
+        for path in ["Real/x.h", "link/x.h", "Real/../link/./x.h", "Real//x.h"] {
+            assert_eq!(
+                moment.resolve(&real.join(path)).unwrap().as_os_str(),
+                real.join("Real/x.h").as_os_str(),
+                "{path}"
+            );
+        }
+        assert!(moment.resolve(&real.join("none")).is_err());
     }
 }
