@@ -89,7 +89,8 @@ pub trait World: Send + Sync {
     fn ask(&self, argv: &[OsString], cwd: &Path, env: &Environment) -> io::Result<Answer>;
 
     /// The same where an earlier answer will do, even an earlier build's: as long as the program has not changed, nor any of the
-    /// files and directories that `rests_on` names for that answer, there or not. Only what succeeds is kept.
+    /// files and directories that `rests_on` names for that answer, there or not. What fails is not kept, nor that for which it
+    /// names none.
     ///
     /// # Errors
     /// When the program cannot be started.
@@ -98,7 +99,7 @@ pub trait World: Send + Sync {
         argv: &[OsString],
         cwd: &Path,
         env: &Environment,
-        rests_on: &dyn Fn(&Answer) -> Vec<PathBuf>,
+        rests_on: &dyn Fn(&Answer) -> Option<Vec<PathBuf>>,
     ) -> io::Result<Answer> {
         let _ = rests_on;
         self.ask(argv, cwd, env)

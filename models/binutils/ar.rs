@@ -117,7 +117,7 @@ impl Archiver {
 /// Reads `--help` of ar, ranlib or strip: what it says of `[D]` or `-D`, before it comes to `U`, ends in `(default)`.
 fn says_deterministic(tool: &Path, env: &Environment, world: &dyn World) -> bool {
     let argv = [tool.as_os_str().to_owned(), "--help".into()];
-    let Ok(answer) = world.ask_once(&argv, Path::new("/"), env, &|_| Vec::new()) else { return false };
+    let Ok(answer) = world.ask_once(&argv, Path::new("/"), env, &|_| Some(Vec::new())) else { return false };
     let text = String::from_utf8_lossy(&answer.stdout).into_owned() + &String::from_utf8_lossy(&answer.stderr);
     let deterministic = ["[D]", "-D "].iter().find_map(|option| text.split_once(option));
     let description = deterministic.map_or("", |(_, rest)| rest);

@@ -61,18 +61,18 @@ fn compiler_path(text: &[u8]) -> Option<OsString> {
     line.strip_prefix(b"COMPILER_PATH=").map(|path| OsStr::from_bytes(path).to_owned())
 }
 
-/// The directories in which the driver has looked for programs, libraries and files to link, and what those are in: where
-/// none is now, one may come.
-fn places(text: &[u8]) -> Vec<PathBuf> {
+/// The directories in which the driver has looked for programs, libraries and files to link, what those are in (where none
+/// is now, one may come), and the files there that could change what it does. `None` for clang, which does not say.
+fn places(text: &[u8]) -> Option<Vec<PathBuf>> {
     let lines = text.split(|&byte| byte == b'\n');
     let lists =
         lines.filter_map(|line| line.strip_prefix(b"COMPILER_PATH=").or_else(|| line.strip_prefix(b"LIBRARY_PATH=")));
     let directories = lists.flat_map(|list| list.split(|&byte| byte == b':')).map(OsStr::from_bytes).map(Path::new);
     let all: BTreeSet<PathBuf> = directories
         .filter(|directory| directory.is_absolute())
-        .flat_map(|directory| [directory.to_owned(), directory.join("..")])
+        .flat_map(|directory| [directory.to_owned(), directory.join(".."), directory.join("specs")])
         .collect();
-    all.into_iter().collect()
+    (!all.is_empty()).then(|| all.into_iter().collect())
 }
 
 /// `collect2`, `ld`, `ld.gold`, `ld64.lld`, `x86_64-linux-gnu-ld`, `mold`

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::command::Command;
 use super::environment;
+use super::name::{self, Family};
 use super::option::{Chain, Meaning};
 use crate::scan::{Search, SearchDir};
 use crate::{Answer, Call, Environment, Reason, World};
@@ -69,12 +70,13 @@ impl Searches {
         argv.extend(["-E", "-v", "-x", language, "/dev/null"].map(OsString::from));
         let rests_on = |answer: &Answer| {
             let named = directories(&answer.stderr).unwrap_or_default().into_iter().chain(ignored(&answer.stderr));
-            named.chain(unlisted(&answer.stderr)).map(|path| call.absolute(path)).collect()
+            Some(named.chain(unlisted(&answer.stderr)).map(|path| call.absolute(path)).collect())
         };
-        // With options of its own a call may name files that say more.
+        // With options of its own a call may name files that say more, and clang looks which versions of GCC there are.
+        let lasts = name::compiler(&call.tool, world).is_some_and(|compiler| compiler.family == Family::Gcc);
         let answer = match &key.3 {
-            None => world.ask_once(&argv, Path::new("/"), &key.4, &rests_on),
-            Some(cwd) => world.ask(&argv, cwd, &key.4),
+            None if lasts => world.ask_once(&argv, Path::new("/"), &key.4, &rests_on),
+            cwd => world.ask(&argv, cwd.as_deref().unwrap_or(Path::new("/")), &key.4),
         };
         let answer = answer.map_err(|error| Reason::Includes(format!("{}: {error}", call.tool.display())))?;
         let found = directories(&answer.stderr)
@@ -182,14 +184,16 @@ fn ignored(text: &[u8]) -> Vec<PathBuf> {
     names.map(|name| OsStr::from_bytes(name).into()).collect()
 }
 
-/// What else the answer to `-E -v` names: directories that are not there, and the preprocessor, which has them built in.
+/// What else the answer to `-E -v` names: directories that are not there, the preprocessor, which has them built in, and
+/// the file beside it that could change them.
 fn unlisted(text: &[u8]) -> Vec<PathBuf> {
     let lines = text.split(|&byte| byte == b'\n');
     let names = lines.filter_map(|line| match line.strip_prefix(b"ignoring nonexistent directory \"") {
         Some(name) => name.strip_suffix(b"\""),
         None => line.strip_prefix(b" ")?.split(|&byte| byte == b' ').next().filter(|word| word.starts_with(b"/")),
     });
-    names.map(|name| OsStr::from_bytes(name).into()).collect()
+    let names = names.map(|name| Path::new(OsStr::from_bytes(name)));
+    names.flat_map(|name| [name.to_owned(), name.with_file_name("specs")]).collect()
 }
 
 /// The directories in the answer to `-E -v`: those after `#include <...> search starts here:`.

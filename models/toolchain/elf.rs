@@ -43,7 +43,7 @@ pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<V
         let failed = |why: String| Reason::Unsealable(format!("the libraries of {}: {why}", program.display()));
         let env = environment::of_query(env);
         let answer = world
-            .ask_once(&argv, Path::new("/"), &env, &|answer| grounds(program, &libraries(&answer.stdout)))
+            .ask_once(&argv, Path::new("/"), &env, &|answer| Some(grounds(program, &libraries(&answer.stdout))))
             .map_err(|error| failed(error.to_string()))?;
         if !answer.success {
             return Err(failed(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));

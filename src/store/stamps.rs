@@ -101,6 +101,7 @@ impl Stamps {
         let temporary = layout.temporary();
         std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &self.file)).map_err(|error| {
             let _ = std::fs::remove_file(&temporary);
+            self.news.store(true, Ordering::Relaxed);
             at("save file stamps in", &self.file)(error)
         })
     }

@@ -6,7 +6,7 @@
 //! ```text
 //! farm/NAME/tree        the tree NAME, whole
 //! farm/NAME/manifest    what its files' stamps were when it was finished
-//! farm/NAME-thin/tree   the tree NAME, where what is large and elsewhere already is an empty file or directory
+//! farm/NAME-thin/tree   the tree NAME, where large files are empty
 //! farm/NAME-thin/over   what is to be mounted on those
 //! farm/NAME-MODE/tree   the value NAME as a file with the permission bits MODE (octal)
 //! ```
@@ -33,8 +33,8 @@ use gg_store::Store;
 use crate::codec::{Reader, Writer};
 use crate::error::{Result, at};
 
-/// Files longer than this, and directories that hold more than this together, are mounted over a thin tree: a mount
-/// costs each sandbox about 30 us, as much as copying 50 kB, and a copy is made once for many sandboxes.
+/// Files longer than this are mounted over a thin tree: a mount costs each sandbox about 30 us, as much as copying 50 kB,
+/// and a copy is made once for many sandboxes. Each use looks whether the file that is mounted is still what it was.
 const LARGE: u64 = 4 << 20;
 
 /// What is asked for: a tree, or a value as a file with these permission bits.
@@ -48,20 +48,14 @@ enum Key {
 /// marked as used. What was used under an earlier lease may have been collected since.
 type Slot = Arc<Mutex<Option<(PathBuf, u64)>>>;
 
-/// What is mounted over a place in a thin tree.
+/// A file that is mounted over a place in a thin tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Over {
     /// The place, relative to the tree.
     pub place: OsString,
-    pub what: Large,
-}
-
-/// What is not copied into a thin tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Large {
-    Tree(Name),
-    /// A value as a file with these permission bits.
-    File(Name, u32),
+    pub content: Name,
+    /// The permission bits.
+    pub mode: u32,
 }
 
 /// The farm of one store.
@@ -196,7 +190,7 @@ impl Farm {
         made
     }
 
-    /// Writes a tree out but for what is large and need not be copied; that is left empty and added to `over`.
+    /// Writes a tree out but for large files; they are left empty and added to `over`.
     fn write_thin(&self, name: &Name, place: &Path, shown: &Path, over: &mut Vec<Over>) -> Result<()> {
         make_dir(place).map_err(at("create", place))?;
         for (entry_name, entry) in self.tree(name)?.entries() {
@@ -204,35 +198,14 @@ impl Farm {
             match entry {
                 Entry::File { content, mode } if content.length() > LARGE => {
                     fs::write(&path, b"").map_err(at("create", &path))?;
-                    over.push(Over { place: shown.into(), what: Large::File(*content, *mode) });
+                    over.push(Over { place: shown.into(), content: *content, mode: *mode });
                 }
                 Entry::File { content, mode } => drop(self.store.copy_out(content, &path, *mode, None)?),
                 Entry::Symlink(target) => symlink(target, &path).map_err(at("link", &path))?,
-                Entry::Tree(below) if self.is_large(below)? && self.store.origin_of_tree(below).is_some() => {
-                    make_dir(&path).map_err(at("create", &path))?;
-                    over.push(Over { place: shown.into(), what: Large::Tree(*below) });
-                }
                 Entry::Tree(below) => self.write_thin(below, &path, &shown, over)?,
             }
         }
         Ok(())
-    }
-
-    fn is_large(&self, tree: &Name) -> Result<bool> {
-        Ok(self.length(tree)? > LARGE)
-    }
-
-    /// The bytes in all files of a tree.
-    fn length(&self, tree: &Name) -> Result<u64> {
-        let mut length = 0;
-        for (_, entry) in self.tree(tree)?.entries() {
-            length += match entry {
-                Entry::File { content, .. } => content.length(),
-                Entry::Tree(below) => self.length(below)?,
-                Entry::Symlink(_) => 0,
-            };
-        }
-        Ok(length)
     }
 
     fn write_tree(&self, name: &Name, place: &Path) -> Result<()> {
@@ -282,33 +255,19 @@ fn manifest(entry: &Path) -> io::Result<String> {
 
 fn encode(over: &[Over]) -> Vec<u8> {
     let mut w = Writer::default();
-    w.list(over.iter(), |w, Over { place, what }| {
+    w.list(over.iter(), |w, Over { place, content, mode }| {
         w.text(place);
-        match what {
-            Large::Tree(name) => {
-                w.byte(b't');
-                w.text(name.to_string());
-            }
-            Large::File(name, mode) => {
-                w.byte(b'f');
-                w.text(name.to_string());
-                w.small(*mode);
-            }
-        }
+        w.text(content.to_string());
+        w.small(*mode);
     });
     w.0
 }
 
 fn decode(bytes: &[u8]) -> io::Result<Vec<Over>> {
     Reader(bytes).list(|r| {
-        let (place, kind, name) = (r.text()?, r.byte()?, r.text()?);
-        let Some(name) = name.to_str().and_then(|name| name.parse().ok()) else { return r.invalid() };
-        let what = match kind {
-            b't' => Large::Tree(name),
-            b'f' => Large::File(name, r.small()?),
-            _ => return r.invalid(),
-        };
-        Ok(Over { place, what })
+        let (place, content, mode) = (r.text()?, r.text()?, r.small()?);
+        let Some(content) = content.to_str().and_then(|name| name.parse().ok()) else { return r.invalid() };
+        Ok(Over { place, content, mode })
     })
 }
 
@@ -377,36 +336,26 @@ mod tests {
 
     #[test]
     fn what_is_large_is_not_copied_into_a_thin_tree() {
-        let (dir, store, _) = farm();
+        let (_dir, store, _) = farm();
         let large = vec![7; LARGE as usize + 1];
         let content = store.put(Kind::Value, &large).unwrap();
-        // A directory that is there already, and one that is not.
-        let system = dir.path().join("system");
-        fs::create_dir(&system).unwrap();
-        fs::write(system.join("cc1"), &large).unwrap();
-        let there = store.snapshot(&system).unwrap();
-        let mut elsewhere = Tree::new();
-        elsewhere.insert("lib\n", Entry::File { content, mode: 0o755 });
-        elsewhere.insert("small", Entry::File { content: store.put(Kind::Value, b"text").unwrap(), mode: 0o644 });
+        let mut below = Tree::new();
+        below.insert("lib\n", Entry::File { content, mode: 0o755 });
+        below.insert("small", Entry::File { content: store.put(Kind::Value, b"text").unwrap(), mode: 0o644 });
         let mut tree = Tree::new();
-        tree.insert("there", Entry::Tree(there));
-        tree.insert("elsewhere", Entry::Tree(store.put_tree(&elsewhere).unwrap()));
+        tree.insert("d", Entry::Tree(store.put_tree(&below).unwrap()));
         let name = store.put_tree(&tree).unwrap();
 
         let thin = Farm::new(store.clone(), true);
         let (path, over) = thin.directory(&name).unwrap();
-        let over: HashMap<_, _> = over.iter().map(|over| (over.place.to_str().unwrap(), over.what)).collect();
-        let expected = HashMap::from([("there", Large::Tree(there)), ("elsewhere/lib\n", Large::File(content, 0o755))]);
-        assert_eq!(over, expected);
-        assert_eq!(thin.directory(&there).unwrap().0, system);
-        assert_eq!(fs::read_dir(path.join("there")).unwrap().count(), 0);
-        assert_eq!(fs::read(path.join("elsewhere/lib\n")).unwrap(), b"");
-        assert_eq!(fs::read(path.join("elsewhere/small")).unwrap(), b"text");
+        assert_eq!(*over, [Over { place: "d/lib\n".into(), content, mode: 0o755 }]);
+        assert_eq!(fs::read(path.join("d/lib\n")).unwrap(), b"");
+        assert_eq!(fs::read(path.join("d/small")).unwrap(), b"text");
 
         // The list is as trustworthy as the files.
         fs::write(path.with_file_name("over"), encode(&[])).unwrap();
         let (again, over) = Farm::new(store, true).directory(&name).unwrap();
-        assert_eq!((again, over.len()), (path, 2));
+        assert_eq!((again, over.len()), (path, 1));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Linker {
             let mut argv = vec![tool.as_os_str().to_owned()];
             argv.extend(emulation.into_iter().flat_map(|emulation| ["-m".into(), emulation.to_owned()]));
             argv.push(option.into());
-            world.ask_once(&argv, cwd, &env, &|_| Vec::new()).map(|answer| answer.stdout).unwrap_or_default()
+            world.ask_once(&argv, cwd, &env, &|_| Some(Vec::new())).map(|answer| answer.stdout).unwrap_or_default()
         };
         let mut directories = search_dirs(&ask("--verbose"));
         let bfd = !directories.is_empty();

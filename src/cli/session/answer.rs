@@ -87,11 +87,13 @@ impl Session {
             });
             commands.add(&call, &compilations);
         }
-        let moment = self.moment();
+        let mut moment = self.moment();
         let mut plan = self.models.plan(&call, &moment);
         if let (Plan::Here(Reason::Stdin), Some(fd)) = (&plan, &message.fds[0])
             && let Some(content) = stdin::peek(fd)
         {
+            // Whoever writes there may have written files too.
+            moment = self.moment();
             plan = self.models.plan(&call, &WithStdin::new(&moment, &call.cwd, Arc::clone(&content)));
             // Once for each call.
             let _ = message.stdin.set(content);

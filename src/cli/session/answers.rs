@@ -12,17 +12,22 @@ use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use gg_ir::Name;
 use gg_models::{Answer, Environment};
 use gg_store::Stamp;
 
-use super::machine::is_settled;
+use super::machine::was_settled;
 use super::moment::Seen;
 
-/// A file longer than this begins anew: some ten thousand answers.
-const LONGEST: u64 = 16 << 20;
+/// A file that would become longer than this begins anew: some ten thousand answers.
+const LONGEST: usize = 16 << 20;
+
+/// Answers longer than this are not kept.
+const LONGEST_ANSWER: usize = 64 << 10;
 
 /// The version of a record, which is part of every question.
 const VERSION: &[u8] = b"gg answer 1";
@@ -42,6 +47,8 @@ struct Record {
 pub struct Answers {
     file: PathBuf,
     known: OnceLock<Mutex<HashMap<[u8; 32], Record>>>,
+    /// The end of the file could not be read: what is appended would not be either.
+    damaged: AtomicBool,
     news: Mutex<Vec<u8>>,
 }
 
@@ -57,13 +64,21 @@ fn now(path: &Path) -> Option<Stamp> {
 impl Answers {
     /// Those kept in a store's directory.
     pub fn new(directory: &Path) -> Self {
-        Self { file: directory.join("answers"), known: OnceLock::new(), news: Mutex::default() }
+        Self {
+            file: directory.join("answers"),
+            known: OnceLock::new(),
+            damaged: AtomicBool::new(false),
+            news: Mutex::default(),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<[u8; 32], Record>> {
         locked(self.known.get_or_init(|| {
             let bytes = fs::read(&self.file).unwrap_or_default();
-            Mutex::new(records(&bytes).map(|record| (record.question, record)).collect())
+            let mut r = Reader(&bytes);
+            let known = std::iter::from_fn(|| Record::next(&mut r)).map(|record| (record.question, record)).collect();
+            self.damaged.store(!r.0.is_empty(), Ordering::Relaxed);
+            Mutex::new(known)
         }))
     }
 
@@ -73,29 +88,28 @@ impl Answers {
         record.grounds.iter().all(|(path, stamp)| now(path) == *stamp).then_some(record.answer)
     }
 
-    /// Keeps an answer that was given just now and rests on these paths.
-    pub fn keep(&self, question: &Question<'_>, answer: &Answer, rests_on: Vec<PathBuf>) {
-        let Some(program) = question.argv.first().map(PathBuf::from) else { return };
-        let grounds: Vec<Ground> = [program]
-            .into_iter()
-            .chain(rests_on)
-            .map(|path| {
-                let stamp = now(&path);
-                (path, stamp)
-            })
-            .collect();
-        // What has only just changed may change again without its showing.
-        if !grounds.iter().all(|(_, stamp)| stamp.as_ref().is_none_or(is_settled)) {
+    /// Keeps the answer to a question that was asked at `begun` and rests on these paths.
+    pub fn keep(&self, question: &Question<'_>, begun: SystemTime, answer: &Answer, rests_on: Vec<PathBuf>) {
+        let Some(program) = question.argv.first().map(PathBuf::from).filter(|program| program.is_absolute()) else {
+            return;
+        };
+        if now(&program).is_none() || answer.stdout.len() + answer.stderr.len() > LONGEST_ANSWER {
             return;
         }
+        // What had only just changed may have changed again since the program looked at it, without its showing.
+        let paths = [program].into_iter().chain(rests_on);
+        let grounds: Option<Vec<Ground>> = paths.map(|path| ground(path, begun)).collect();
+        let Some(grounds) = grounds else { return };
         let record = Record { question: question.digest(), grounds, answer: answer.clone() };
         let body = record.encode();
+        let mut known = self.known();
         let mut news = locked(&self.news);
-        number(&mut news, body.len() as u64);
-        news.extend_from_slice(Name::of_value(&body).digest());
-        news.extend_from_slice(&body);
-        drop(news);
-        self.known().insert(record.question, record);
+        if news.len() + body.len() < LONGEST {
+            number(&mut news, body.len() as u64);
+            news.extend_from_slice(Name::of_value(&body).digest());
+            news.extend_from_slice(&body);
+            known.insert(record.question, record);
+        }
     }
 
     /// Writes down what was learnt. Without it the next build only asks more.
@@ -107,13 +121,21 @@ impl Answers {
         if news.is_empty() {
             return Ok(());
         }
-        let full = fs::metadata(&self.file).is_ok_and(|info| info.len() > LONGEST);
-        if full {
+        let length = fs::metadata(&self.file).map_or(0, |info| info.len());
+        if length + news.len() as u64 > LONGEST as u64 || self.damaged.load(Ordering::Relaxed) {
             fs::remove_file(&self.file)?;
         }
         // In one call, so that two builds that end together do not mix.
         OpenOptions::new().create(true).append(true).mode(0o600).open(&self.file)?.write_all(&news)
     }
+}
+
+/// How a path is now; `None` if that may not be how it was at `begun`.
+fn ground(path: PathBuf, begun: SystemTime) -> Option<Ground> {
+    let stamp = now(&path);
+    // What is not there came or went with a change of the nearest directory that is there.
+    let witness = path.ancestors().find_map(now)?;
+    was_settled(&witness, begun).then_some((path, stamp))
 }
 
 /// What a program is asked.
@@ -170,6 +192,16 @@ impl Record {
         out
     }
 
+    /// The next record of a file; `None` at its end, and where a build that was killed has left half of one.
+    fn next(r: &mut Reader<'_>) -> Option<Self> {
+        let mut ahead = Reader(r.0);
+        let length = usize::try_from(ahead.number()?).ok()?;
+        let (sum, body) = (ahead.take(32)?, ahead.take(length)?);
+        let record = (Name::of_value(body).digest() == sum).then(|| Self::decode(body))?;
+        *r = ahead;
+        record
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut r = Reader(bytes);
         let question = r.take(32)?.try_into().ok()?;
@@ -217,24 +249,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The records of a file up to the first that is damaged, which a build that was killed may have left at the end.
-fn records(bytes: &[u8]) -> impl Iterator<Item = Record> {
-    let mut r = Reader(bytes);
-    std::iter::from_fn(move || {
-        let length = usize::try_from(r.number()?).ok()?;
-        let (sum, body) = (r.take(32)?, r.take(length)?);
-        (Name::of_value(body).digest() == sum).then(|| Record::decode(body))?
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn records(bytes: &[u8]) -> impl Iterator<Item = Record> {
+        let mut r = Reader(bytes);
+        std::iter::from_fn(move || Record::next(&mut r))
+    }
 
     fn fixture(folder: &Path) -> (Vec<OsString>, Environment, Answer) {
         fs::write(folder.join("tool"), "").unwrap();
         fs::write(folder.join("part"), "").unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(150));
+        std::thread::sleep(Duration::from_millis(150));
         let answer = Answer { success: true, stdout: b"out\n".to_vec(), stderr: b"\xff".to_vec() };
         (vec![folder.join("tool").into(), "-v".into()], Environment::from([("A".into(), "b".into())]), answer)
     }
@@ -247,7 +276,10 @@ mod tests {
         let (part, later) = (folder.path().join("part"), folder.path().join("later"));
         let learnt = Answers::new(folder.path());
         assert_eq!(learnt.recall(&question), None);
-        learnt.keep(&question, &answer, vec![part.clone(), later.clone()]);
+        let now = SystemTime::now();
+        learnt.keep(&question, now - Duration::from_secs(60), &answer, Vec::new());
+        assert_eq!(learnt.recall(&question), None, "it may have changed while it was asked");
+        learnt.keep(&question, now, &answer, vec![part.clone(), later.clone()]);
         assert_eq!(learnt.recall(&question), Some(answer.clone()));
         learnt.save().unwrap();
 
@@ -271,7 +303,7 @@ mod tests {
         let second = Question { cwd: Path::new("/tmp"), ..question };
         for question in [question, second] {
             let learnt = Answers::new(folder.path());
-            learnt.keep(&question, &answer, Vec::new());
+            learnt.keep(&question, SystemTime::now(), &answer, Vec::new());
             learnt.save().unwrap();
         }
         let file = folder.path().join("answers");
@@ -281,6 +313,12 @@ mod tests {
             let read = Answers::new(folder.path());
             assert_eq!((read.recall(&question), read.recall(&second)), (Some(answer.clone()), None), "{end}");
         }
+        // What is learnt then is read again.
+        let learnt = Answers::new(folder.path());
+        assert_eq!(learnt.recall(&second), None);
+        learnt.keep(&second, SystemTime::now(), &answer, Vec::new());
+        learnt.save().unwrap();
+        assert_eq!(Answers::new(folder.path()).recall(&second), Some(answer));
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;

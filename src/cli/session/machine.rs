@@ -59,9 +59,14 @@ struct Kept {
 
 /// Whether a stamp that was taken just now shows every later change.
 pub fn is_settled(stamp: &Stamp) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    was_settled(stamp, SystemTime::now())
+}
+
+/// Whether a stamp shows every change since a moment.
+pub fn was_settled(stamp: &Stamp, moment: SystemTime) -> bool {
+    let moment = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     let changed = Duration::from_nanos(u64::try_from(stamp.mtime_ns.max(stamp.ctime_ns)).unwrap_or(0));
-    now.saturating_sub(changed) > SETTLE
+    moment.saturating_sub(changed) > SETTLE
 }
 
 impl<F: Force> Machine<F> {
@@ -197,16 +202,19 @@ impl<F: Force> World for Machine<F> {
         argv: &[OsString],
         cwd: &Path,
         env: &Environment,
-        rests_on: &dyn Fn(&Answer) -> Vec<PathBuf>,
+        rests_on: &dyn Fn(&Answer) -> Option<Vec<PathBuf>>,
     ) -> io::Result<Answer> {
         let Some(answers) = &self.answers else { return self.ask(argv, cwd, env) };
         let question = Question { argv, cwd, env };
         if let Some(answer) = answers.recall(&question) {
             return Ok(answer);
         }
+        let begun = SystemTime::now();
         let answer = self.ask(argv, cwd, env)?;
-        if answer.success {
-            answers.keep(&question, &answer, rests_on(&answer));
+        if answer.success
+            && let Some(rests_on) = rests_on(&answer)
+        {
+            answers.keep(&question, begun, &answer, rests_on);
         }
         Ok(answer)
     }

@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gg_models::scan::hash::{QuickMap, QuickSet};
 use gg_models::{Answer, Environment, FileKind, World};
@@ -142,10 +143,11 @@ impl Directories {
             known.misses = 0;
         }
         // A change in the same tick of the clock would not show.
-        if !is_settled(stamp) {
+        if !is_settled(stamp) || is_coarse(stamp) {
             return None;
         }
-        let names = list(path).ok().filter(|names| names.len() <= MOST_NAMES && tells_case(path, names));
+        let fits = |names: &QuickSet<OsString>| names.len() <= MOST_NAMES && tells_case(path, names);
+        let names = if is_local(path) { list(path).ok().filter(fits) } else { None };
         let unchanged = Seen::at(path).is_ok_and(|seen| seen.followed() == Some(*stamp));
         let mut known = locked(&self.0);
         let known = known.entry(key).or_default();
@@ -157,6 +159,26 @@ impl Directories {
 
 fn list(path: &Path) -> io::Result<QuickSet<OsString>> {
     fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// Whether a time may be one of a clock that counts seconds, and the second not be over.
+fn is_coarse(stamp: &Stamp) -> bool {
+    let changed = Duration::from_nanos(u64::try_from(stamp.ctime_ns).unwrap_or(0));
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(changed);
+    changed.subsec_nanos() == 0 && since < Duration::from_secs(3)
+}
+
+/// Whether a directory is on a file system of this machine where names are what a list says, and a change of them shows at
+/// once; elsewhere names can come with their first use, or change at another machine.
+fn is_local(path: &Path) -> bool {
+    /// statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS.
+    const LOCAL: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1];
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: plain integers, for which zeros are valid.
+    let mut info: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a C string and a structure that outlive the call.
+    let asked = unsafe { libc::statfs(path.as_ptr(), &raw mut info) };
+    asked == 0 && LOCAL.contains(&(info.f_type as u32))
 }
 
 /// Whether a directory tells upper from lower case. One that does not has more names than it lists.
@@ -213,7 +235,7 @@ impl<'m, F: Force> Moment<'m, F> {
         let seen = match self.directory(view, parent)? {
             Directory::Absent => Seen::Nothing,
             // Not worth remembering: it is as quickly seen again.
-            Directory::Listed(names) if !names.names.contains(name) => return Ok(Seen::Nothing),
+            Directory::Listed(names) if name.is_ascii() && !names.names.contains(name) => return Ok(Seen::Nothing),
             Directory::Listed(_) => Seen::at(path)?,
             Directory::There(stamp) => {
                 let seen = Seen::at(path)?;
@@ -313,7 +335,7 @@ impl<F: Force> World for Moment<'_, F> {
         argv: &[OsString],
         cwd: &Path,
         env: &Environment,
-        rests_on: &dyn Fn(&Answer) -> Vec<PathBuf>,
+        rests_on: &dyn Fn(&Answer) -> Option<Vec<PathBuf>>,
     ) -> io::Result<Answer> {
         self.machine.ask_once(argv, cwd, env, rests_on)
     }
@@ -321,8 +343,6 @@ impl<F: Force> World for Moment<'_, F> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use gg_ir::Placeholder;
 
     use super::*;

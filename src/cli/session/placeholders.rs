@@ -1,6 +1,7 @@
 //! The placeholders that stand in the tree, and how real files take their place.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -27,6 +28,8 @@ struct Standing {
     placeholder: Placeholder,
     /// Where it may be, oldest first: it may have been moved.
     paths: Vec<PathBuf>,
+    /// How often a move was announced.
+    moves: u64,
     given: Given,
 }
 
@@ -39,6 +42,7 @@ impl Standing {
             .filter_map(|path| path.strip_prefix(from).ok())
             .map(|rest| if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) })
             .collect();
+        self.moves += u64::from(!added.is_empty());
         for path in &added {
             // Later moves are tried later.
             self.paths.retain(|old| old != path);
@@ -102,6 +106,8 @@ pub struct Placeholders {
     journal: Journal,
     standing: Mutex<Table>,
     temporaries: AtomicU64,
+    /// Temporary files that were moved away with their directories.
+    strays: Mutex<Vec<OsString>>,
 }
 
 #[derive(Debug, Default)]
@@ -119,7 +125,7 @@ impl Table {
         self.serials += 1;
         let serial = self.serials;
         self.thunks.entry(placeholder.thunk).or_default().push(id);
-        let standing = Standing { serial, placeholder, paths: vec![path.to_path_buf()], given };
+        let standing = Standing { serial, placeholder, paths: vec![path.to_path_buf()], moves: 0, given };
         // An inode that is used again: what had it before is gone.
         if let Some(old) = self.files.insert(id, standing) {
             self.unlist(&old.placeholder.thunk, id);
@@ -165,7 +171,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Placeholders {
     /// None yet.
     pub fn new(journal: Journal) -> Self {
-        Self { journal, standing: Mutex::default(), temporaries: AtomicU64::new(0) }
+        Self { journal, standing: Mutex::default(), temporaries: AtomicU64::new(0), strays: Mutex::default() }
     }
 
     /// The session's journal.
@@ -234,7 +240,8 @@ impl Placeholders {
             self.journal.folder(folder)?;
         }
         let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
-        let temporary = path.with_file_name(self.journal.temporary_name(number));
+        let name = self.journal.temporary_name(number);
+        let temporary = path.with_file_name(&name);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         let done = fill(&mut file)
             .and_then(|mode| file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)))
@@ -243,8 +250,8 @@ impl Placeholders {
                 drop(file);
                 hand_over(&temporary, file_id(&info))
             });
-        if done.is_err() {
-            let _ = fs::remove_file(&temporary);
+        if done.is_err() && fs::remove_file(&temporary).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            locked(&self.strays).push(name.into());
         }
         done
     }
@@ -337,27 +344,37 @@ impl Placeholders {
         Ok(())
     }
 
-    fn paths_of(&self, id: FileId, serial: u64) -> Vec<PathBuf> {
-        locked(&self.standing).get(id, serial).map(|standing| standing.paths.clone()).unwrap_or_default()
-    }
-
     /// Puts a real file in the place of one placeholder, wherever that is by now. That it is nowhere, or that another
     /// file has taken its place, is no error: the build removed or replaced it.
     fn replace(&self, id: FileId, standing: &Standing, fill: &dyn Fill) -> io::Result<()> {
-        let mut tried = Vec::new();
+        let mut tried = None;
         loop {
             // A move is announced before it happens, and leads from an earlier path to a later one: it goes unseen only if
             // it was announced since the list was taken.
-            let paths = self.paths_of(id, standing.serial);
-            if paths == tried {
+            let Some(Standing { paths, moves, .. }) = locked(&self.standing).get(id, standing.serial).cloned() else {
+                return Ok(());
+            };
+            if tried == Some(moves) {
                 return Ok(());
             }
+            let mut done = false;
             for path in &paths {
-                if self.replace_at(path, id, standing, fill)? {
-                    return Ok(());
+                done = match self.replace_at(path, id, standing, fill) {
+                    // A directory above it was moved meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => false,
+                    other => other?,
+                };
+                if done {
+                    break;
                 }
             }
-            tried = paths;
+            let moved_too =
+                |name: &OsString| paths.iter().any(|path| fs::remove_file(path.with_file_name(name)).is_ok());
+            locked(&self.strays).retain(|name| !moved_too(name));
+            if done {
+                return Ok(());
+            }
+            tried = Some(moves);
         }
     }
 
@@ -496,6 +513,27 @@ mod tests {
             2,
             "the file and the sessions: no temporary file stays"
         );
+    }
+
+    #[test]
+    fn a_directory_that_is_moved_meanwhile_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = session(folder.path());
+        let (from, to) = (folder.path().join("d"), folder.path().join("e"));
+        fs::create_dir(&from).unwrap();
+        let p = placeholder("x");
+        all.place(&from.join("a"), p.clone(), 0o644).unwrap();
+        let moved = std::cell::Cell::new(false);
+        let fill = |file: &mut File| {
+            if !moved.replace(true) {
+                all.moved(&from, &to)?;
+                fs::rename(&from, &to)?;
+            }
+            file.write_all(b"real").map(|()| 0o644)
+        };
+        all.fulfil(&p.thunk, |_| Some(fill)).unwrap();
+        assert_eq!(fs::read(to.join("a")).unwrap(), b"real");
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[test]

@@ -258,13 +258,18 @@ impl Sealer {
         if let Some(name) = self.known(path, &stamp) {
             return Ok((Reference::Value(name), stamp.mode & 0o7777));
         }
-        if stamp.size <= Placeholder::MAX_LENGTH as u64
-            && let Some(placeholder) = Placeholders::at(path)
-        {
-            return Ok((placeholder.reference(), stamp.mode & 0o7777));
+        let placeholder = |mode: u32| Some((Placeholders::at(path)?.reference(), mode & 0o7777));
+        if let Some(found) = placeholder(stamp.mode) {
+            return Ok(found);
         }
         let (name, mode) = self.take_in(path)?;
-        locked(&self.seen).entry(name).or_insert_with(|| path.to_path_buf());
+        // One may have been put there meanwhile.
+        if name.length() <= Placeholder::MAX_LENGTH as u64
+            && let Some(found) = placeholder(mode)
+        {
+            return Ok(found);
+        }
+        locked(&self.seen).insert(name, path.to_path_buf());
         Ok((Reference::Value(name), mode & 0o7777))
     }
 

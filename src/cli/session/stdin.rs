@@ -191,7 +191,7 @@ impl<W: World> World for WithStdin<'_, W> {
         argv: &[std::ffi::OsString],
         cwd: &Path,
         env: &Environment,
-        rests_on: &dyn Fn(&Answer) -> Vec<PathBuf>,
+        rests_on: &dyn Fn(&Answer) -> Option<Vec<PathBuf>>,
     ) -> io::Result<Answer> {
         self.world.ask_once(argv, cwd, env, rests_on)
     }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use super::Planner;
 use super::layers::{Directory, File, Layers, Node};
 use crate::error::Result;
-use crate::farm::{Large, Over};
+use crate::farm::Over;
 use crate::request::{Content, Op, What};
 
 /// Files up to this length travel with the request and are written into the sandbox: about 10 us each, a third of what a mount
@@ -64,19 +64,9 @@ impl Steps<'_> {
 
     /// The rest of a directory that is mounted at a path.
     fn over(&mut self, path: &OsStr, over: &[Over]) -> Result<()> {
-        for Over { place, what } in over {
-            let place = [path, place].join(OsStr::new("/"));
-            match what {
-                Large::File(name, mode) => {
-                    let source = self.planner.farm.file(name, mode & 0o7777)?.into();
-                    self.push(place, What::Over { source });
-                }
-                Large::Tree(name) => {
-                    let (source, further) = self.planner.farm.directory(name)?;
-                    self.push(place.clone(), What::Over { source: source.into() });
-                    self.over(&place, &further)?;
-                }
-            }
+        for Over { place, content, mode } in over {
+            let source = self.planner.farm.file(content, mode & 0o7777)?.into();
+            self.push([path, place].join(OsStr::new("/")), What::Over { source });
         }
         Ok(())
     }
