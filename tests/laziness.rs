@@ -82,3 +82,27 @@ fn copies_of_placeholders_are_placeholders() {
         .sh("cmp lib.o copy.o && cmp lib.o copy2.o && cmp lib.o installed && test $(stat -c %a installed) = 640")
         .ok();
 }
+
+#[test]
+fn hard_links_of_placeholders_are_placeholders() {
+    let project = Project::new();
+    project
+        .write(
+            "Makefile",
+            "all: a.o\n\tln a.o b.o; mkdir -p d; ln a.o d/c.o; rm -f e.o; ln b.o e.o || ln -s b.o e.o; ln -f d/c.o old.o\n\
+             \tstat -c %h a.o > count\na.o: a.c\n\t$(CC) -c a.c -o a.o\n",
+        )
+        .write("a.c", "int a;\n")
+        .write("old.o", "what was there");
+    project.same_as_make(&[]).ok();
+    let one_file = "test $(stat -c %i a.o b.o d/c.o e.o old.o | sort -u | wc -l) = 1";
+    project.sh(one_file).ok();
+    // Nobody has waited for them, and a later gg makes one file of them, too.
+    project.sh("rm -rf a.o b.o d e.o old.o count").ok();
+    project.write("a.c", "int a = 2;\n");
+    project.gg(&["infer", "--", "make"]).ok();
+    assert!(project.executed().is_empty(), "{:?}", project.executed());
+    project.sh(&format!("test $(cat count) = 5 && {one_file}")).ok();
+    project.gg(&["force"]).ok();
+    project.sh(&format!("nm b.o | grep -q ' D a' && {one_file}")).ok();
+}

@@ -34,6 +34,7 @@ pub(crate) enum Call {
     },
     Link {
         from: At,
+        to: At,
         flags: Option<usize>,
     },
     Truncate {
@@ -98,8 +99,8 @@ const EXECVEAT: Call = Call::Exec { at: at(0, 1), argv: 2, flags: Some(4) };
 const RENAME: Call = Call::Rename { from: path(0), to: path(1), flags: None };
 const RENAMEAT: Call = Call::Rename { from: at(0, 1), to: at(2, 3), flags: None };
 const RENAMEAT2: Call = Call::Rename { from: at(0, 1), to: at(2, 3), flags: Some(4) };
-const LINK: Call = Call::Link { from: path(0), flags: None };
-const LINKAT: Call = Call::Link { from: at(0, 1), flags: Some(4) };
+const LINK: Call = Call::Link { from: path(0), to: path(1), flags: None };
+const LINKAT: Call = Call::Link { from: at(0, 1), to: at(2, 3), flags: Some(4) };
 const TRUNCATE: Call = Call::Truncate { at: path(0) };
 const LSTAT: Call = Call::Lstat { at: path(0) };
 const FSTATAT: Call = Call::Fstatat { at: at(0, 1), flags: 3 };

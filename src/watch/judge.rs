@@ -65,9 +65,9 @@ impl Case<'_> {
             }
             Call::Exec { at, argv, flags } => self.execute(at, self.argument(argv), self.flags(flags), abi),
             Call::Rename { from, to, flags } => self.rename(from, to, self.flags(flags) as u32),
-            Call::Link { from, flags } => {
+            Call::Link { from, to, flags } => {
                 let follow = self.flags(flags) & libc::AT_SYMLINK_FOLLOW != 0;
-                self.need(self.place(from, follow)?, Access::Link)
+                self.link(self.place(from, follow)?, self.place(to, false)?)
             }
             Call::Truncate { at } => self.need(self.place(at, true)?, Access::Write),
             Call::Lstat { at } => self.need(self.place(at, false)?, Access::Stat),
@@ -192,6 +192,22 @@ impl Case<'_> {
                 errands.push(Errand { place, access: Access::Read });
             }
         }
+    }
+
+    fn link(&self, from: Place, to: Place) -> Option<Verdict> {
+        let found = from.look()?;
+        if !self.guard.concerns(found.id) {
+            return None;
+        }
+        // To another file system it fails, and so it does where something is already; that is no name then.
+        if let Some((parent, device, name)) = to.parent()
+            && device == found.id.device
+            && self.judge.listener.valid(self.notice.id)
+            && self.guard.linked(found.id, &parent.join(name))
+        {
+            return None;
+        }
+        self.need(from, Access::Link)
     }
 
     fn rename(&self, from: At, to: At, flags: u32) -> Option<Verdict> {

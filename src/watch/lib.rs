@@ -35,7 +35,7 @@
 //! |---|---|---|
 //! | `open`, `openat`, `openat2` | unless `O_PATH`, `O_DIRECTORY`, `O_TRUNC` or `O_CREAT\|O_EXCL` | [`Access::Read`], [`Access::Write`] |
 //! | `execve`, `execveat` | always; the interpreters of the file are looked at as well | [`Guard::instead`], [`Access::Execute`] |
-//! | `link`, `linkat` | always | [`Access::Link`] |
+//! | `link`, `linkat` | always | [`Guard::linked`], [`Access::Link`] |
 //! | `truncate` | always | [`Access::Write`] |
 //! | `lstat`; `statx` that asks for sizes; `newfstatat` with `AT_SYMLINK_NOFOLLOW` or a directory descriptor | unless `AT_EMPTY_PATH` | [`Access::Stat`] |
 //! | `rename`, `renameat`, `renameat2` | always | [`Guard::renamed`] |
@@ -154,6 +154,14 @@ pub trait Guard: Send + Sync + 'static {
     /// before that. `RENAME_EXCHANGE` of placeholders or directories is refused with `EINVAL`, which is what a file
     /// system without it answers.
     fn renamed(&self, from: &Path, to: &Path);
+
+    /// A placeholder is about to get a further name, absolute and free of symbolic links but for its last part; whether it
+    /// may, as it is. Whoever puts the real file in its place must then do so under each of its names. The call can
+    /// still fail. Called on a supervisor's thread. Otherwise the placeholder is produced first.
+    fn linked(&self, file: FileId, name: &Path) -> bool {
+        let _ = (file, name);
+        false
+    }
 
     /// A regular file with an execute bit is about to be executed. The path is absolute but otherwise as the process
     /// gave it. Called on a supervisor's thread; for reports.

@@ -52,6 +52,10 @@ impl Guard for SessionGuard {
         let _ = self.session.placeholders.moved(from, to);
     }
 
+    fn linked(&self, file: FileId, name: &Path) -> bool {
+        self.session.placeholders.linked(file, name)
+    }
+
     fn instead(&self, program: &Path, caller: u32) -> Option<CString> {
         if self.session.options.detours { self.session.detours.of(program, caller) } else { None }
     }

@@ -28,12 +28,23 @@ struct Standing {
     placeholder: Placeholder,
     /// Where it may be, oldest first: it may have been moved.
     paths: Vec<PathBuf>,
-    /// How often a move was announced.
+    /// How often a move or a further name was announced.
     moves: u64,
+    /// Whether it may have several names.
+    linked: bool,
     given: Given,
 }
 
 impl Standing {
+    /// Adds a name that it may have beside the others.
+    fn add(&mut self, name: &Path) {
+        self.moves += 1;
+        self.linked = true;
+        if !self.paths.iter().any(|path| path == name) {
+            self.paths.push(name.to_path_buf());
+        }
+    }
+
     /// Adds the paths that it has when `from` has become `to`, and returns them.
     fn moved(&mut self, from: &Path, to: &Path) -> Vec<PathBuf> {
         let added: Vec<PathBuf> = self
@@ -125,7 +136,8 @@ impl Table {
         self.serials += 1;
         let serial = self.serials;
         self.thunks.entry(placeholder.thunk).or_default().push(id);
-        let standing = Standing { serial, placeholder, paths: vec![path.to_path_buf()], moves: 0, given };
+        let standing =
+            Standing { serial, placeholder, paths: vec![path.to_path_buf()], moves: 0, linked: false, given };
         // An inode that is used again: what had it before is gone.
         if let Some(old) = self.files.insert(id, standing) {
             self.unlist(&old.placeholder.thunk, id);
@@ -215,8 +227,13 @@ impl Placeholders {
         let id = file_id(&info);
         let mut table = locked(&self.standing);
         // What else the inode was known for is gone.
-        if table.files.get(&id).is_none_or(|standing| standing.placeholder != placeholder) {
-            table.insert(id, placeholder.clone(), path, Given::Earlier);
+        match table.files.get_mut(&id) {
+            Some(standing) if standing.placeholder == placeholder => {
+                if !standing.paths.iter().any(|known| known == path) {
+                    standing.add(path);
+                }
+            }
+            _ => drop(table.insert(id, placeholder.clone(), path, Given::Earlier)),
         }
         Some(placeholder)
     }
@@ -259,6 +276,17 @@ impl Placeholders {
     /// Whether a placeholder of this session is this file.
     pub fn knows(&self, id: FileId) -> bool {
         locked(&self.standing).files.contains_key(&id)
+    }
+
+    /// A file is about to get the further name `name`; whether it is a placeholder, and that is noted.
+    pub fn linked(&self, id: FileId, name: &Path) -> bool {
+        match locked(&self.standing).files.get_mut(&id) {
+            Some(standing) => standing.add(name),
+            None => return false,
+        }
+        // A journal that cannot be written costs the repair after a crash, nothing now.
+        let _ = self.journal.placeholder(name);
+        true
     }
 
     /// `from` is about to be renamed to `to`.
@@ -327,11 +355,12 @@ impl Placeholders {
 
     /// Where placeholders still stand.
     pub fn remaining(&self) -> Vec<PathBuf> {
-        locked(&self.standing)
-            .files
-            .values()
-            .filter_map(|standing| standing.paths.iter().rev().find(|path| Self::at(path).is_some()).cloned())
-            .collect()
+        let standing: Vec<Standing> = locked(&self.standing).files.values().cloned().collect();
+        let stands = |standing: &Standing, path: &PathBuf| Self::at(path).as_ref() == Some(&standing.placeholder);
+        let names = |standing: Standing| -> Vec<PathBuf> {
+            standing.paths.iter().filter(|path| stands(&standing, path)).cloned().collect()
+        };
+        standing.into_iter().flat_map(names).collect()
     }
 
     fn withdraw(&self, id: FileId, serial: u64) -> io::Result<()> {
@@ -344,38 +373,58 @@ impl Placeholders {
         Ok(())
     }
 
-    /// Puts a real file in the place of one placeholder, wherever that is by now. That it is nowhere, or that another
-    /// file has taken its place, is no error: the build removed or replaced it.
+    /// Puts a real file in the place of one placeholder, wherever that is by now, under each of its names. That it is
+    /// nowhere, or that another file has taken its place, is no error: the build removed or replaced it.
     fn replace(&self, id: FileId, standing: &Standing, fill: &dyn Fill) -> io::Result<()> {
-        let mut tried = None;
+        let (mut tried, mut real): (Option<u64>, Option<PathBuf>) = (None, None);
         loop {
             // A move is announced before it happens, and leads from an earlier path to a later one: it goes unseen only if
             // it was announced since the list was taken.
-            let Some(Standing { paths, moves, .. }) = locked(&self.standing).get(id, standing.serial).cloned() else {
+            let known = locked(&self.standing).get(id, standing.serial).cloned();
+            let Some(Standing { paths, moves, linked, .. }) = known.filter(|known| tried != Some(known.moves)) else {
                 return Ok(());
             };
-            if tried == Some(moves) {
-                return Ok(());
-            }
-            let mut done = false;
             for path in &paths {
-                done = match self.replace_at(path, id, standing, fill) {
-                    // A directory above it was moved meanwhile.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => false,
-                    other => other?,
-                };
-                if done {
+                let linked_to = real.as_ref().is_some_and(|real| self.link_at(path, real, id, standing));
+                let done = linked_to
+                    || match self.replace_at(path, id, standing, fill) {
+                        // A directory above it was moved meanwhile.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => false,
+                        other => other?,
+                    };
+                if done && real.is_none() {
+                    real = Some(path.clone());
+                }
+                if done && !linked {
                     break;
                 }
             }
             let moved_too =
                 |name: &OsString| paths.iter().any(|path| fs::remove_file(path.with_file_name(name)).is_ok());
             locked(&self.strays).retain(|name| !moved_too(name));
-            if done {
+            if real.is_some() && !linked {
                 return Ok(());
             }
             tried = Some(moves);
         }
+    }
+
+    /// Gives the real file that has taken the placeholder's place at `real` the name `path` too, if the placeholder still
+    /// has that; whether that was done.
+    fn link_at(&self, path: &Path, real: &Path, id: FileId, standing: &Standing) -> bool {
+        if !fs::symlink_metadata(path).is_ok_and(|info| file_id(&info) == id) {
+            return false;
+        }
+        let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.with_file_name(self.journal.temporary_name(number));
+        let noted = path.parent().is_none_or(|folder| self.journal.folder(folder).is_ok());
+        if !noted || fs::hard_link(real, &temporary).is_err() {
+            return false;
+        }
+        swap(&temporary, path, &standing.placeholder).unwrap_or_else(|_| {
+            let _ = fs::remove_file(&temporary);
+            false
+        })
     }
 
     /// The same at one path; whether the placeholder was there.
@@ -534,6 +583,43 @@ mod tests {
         all.fulfil(&p.thunk, |_| Some(fill)).unwrap();
         assert_eq!(fs::read(to.join("a")).unwrap(), b"real");
         assert_eq!(fs::read_dir(&to).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn all_names_of_a_placeholder_become_names_of_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = session(folder.path());
+        let path = |name: &str| folder.path().join(name);
+        let p = placeholder("x");
+        all.place(&path("a"), p.clone(), 0o644).unwrap();
+        let id = file_id(&fs::metadata(path("a")).unwrap());
+        for name in ["b", "c", "never"] {
+            assert!(all.linked(id, &path(name)));
+        }
+        fs::hard_link(path("a"), path("b")).unwrap();
+        fs::hard_link(path("a"), path("c")).unwrap();
+        let mut remaining = all.remaining();
+        remaining.sort();
+        assert_eq!(remaining, ["a", "b", "c"].map(path));
+        fs::remove_file(path("b")).unwrap();
+        fs::write(path("b"), "the user's").unwrap();
+        all.fulfil(&p.thunk, |_| Some(text("real"))).unwrap();
+        assert_eq!(fs::read(path("b")).unwrap(), b"the user's");
+        let ids = ["a", "c"].map(|name| file_id(&fs::metadata(path(name)).unwrap()));
+        assert_eq!((fs::read(path("a")).unwrap().as_slice(), ids[0]), (&b"real"[..], ids[1]));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "three files and the sessions");
+        assert!(!all.linked(id, &path("d")));
+
+        // So they do in a later session.
+        let later = session(folder.path());
+        all.place(&path("e"), p.clone(), 0o644).unwrap();
+        fs::hard_link(path("e"), path("f")).unwrap();
+        for name in ["e", "f"] {
+            assert_eq!(later.adopt(&path(name)), Some(p.clone()));
+        }
+        later.fulfil(&p.thunk, |_| Some(text("later"))).unwrap();
+        let ids = ["e", "f"].map(|name| file_id(&fs::metadata(path(name)).unwrap()));
+        assert_eq!((fs::read(path("f")).unwrap().as_slice(), ids[0]), (&b"later"[..], ids[1]));
     }
 
     #[test]
