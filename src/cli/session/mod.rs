@@ -11,7 +11,7 @@
 //! - `answers`: what programs answered, kept from build to build
 //! - `stdin`: what a call reads from its standard input
 //! - `gather`, `seal`: from a model's step to a thunk
-//! - `placeholders`, `journal`: what stands in the tree meanwhile, and what a crash leaves
+//! - `placeholders`, `standing`, `journal`: what stands in the tree meanwhile, what is known of it, and what a crash leaves
 //! - `deliver`: results into the tree and before the person
 //! - `guard`: programs that open placeholders, or execute tools
 //! - `detours`: where programs that execute a tool are led to
@@ -34,6 +34,7 @@ mod probe;
 mod recover;
 mod rescue;
 mod seal;
+mod standing;
 mod stdin;
 mod temporary;
 mod wire;
