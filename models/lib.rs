@@ -35,4 +35,4 @@ pub use dispatch::Models;
 pub use plan::{Compilation, Plan, Read, Reason, Step, StepKind, Write};
 pub use toolchain::Toolchain;
 pub use tools::ToolError;
-pub use world::{Answer, FileKind, MemoryWorld, World, stdin_path};
+pub use world::{Answer, FileKind, MemoryWorld, Names, State, World, stdin_path};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Environment;
+use crate::scan::hash::QuickSet;
 
 /// What a path is, symlinks followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,13 @@ pub enum FileKind {
     /// A device, socket, pipe.
     Other,
 }
+
+/// The state of a file, such as its times, length and inode: as long as a path leads to a file in the same state, the file
+/// has the same content.
+pub type State = [u64; 6];
+
+/// The names in a directory.
+pub type Names = QuickSet<OsString>;
 
 /// What a queried program answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +53,19 @@ pub trait World: Send + Sync {
 
     /// What `path` (absolute) is, symlinks followed; `None` when there is nothing.
     fn kind(&self, path: &Path) -> Option<FileKind>;
+
+    /// The same for a path that is expected to lead to a regular file, with the file's state where that shows every change
+    /// since.
+    fn glance(&self, path: &Path) -> (Option<FileKind>, Option<State>) {
+        (self.kind(path), None)
+    }
+
+    /// The names in a directory, where they are known anyway and surely all: what is not among them is not there. As long as
+    /// they stay the same, it is the same allocation.
+    fn names(&self, directory: &Path) -> Option<Arc<Names>> {
+        let _ = directory;
+        None
+    }
 
     /// The content of a file.
     ///

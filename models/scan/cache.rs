@@ -5,28 +5,25 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::facts::Facts;
-use super::hash::{QuickMap, QuickSet};
+use super::hash::QuickMap;
 use super::lex::Lexer;
 use super::macros::Macros;
 use super::text::Text;
 use super::{Syntax, assembly};
 
-/// A name that the cache knows: equal names have one address, which stands for the name in the tables of a scan.
+/// A name that the cache knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name(pub Arc<[u8]>);
-
-impl Name {
-    /// What stands for the name as long as the cache lives.
-    pub fn address(&self) -> usize {
-        self.0.as_ptr() as usize
-    }
+pub(super) struct Name {
+    /// What stands for the name as long as the cache lives: its number, from 0.
+    pub id: u32,
+    bytes: Arc<[u8]>,
 }
 
 impl std::ops::Deref for Name {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
@@ -53,7 +50,7 @@ impl Lexed {
 pub(super) struct Cache {
     c: Table,
     assembly: Table,
-    names: RwLock<QuickSet<Arc<[u8]>>>,
+    names: RwLock<QuickMap<Arc<[u8]>, u32>>,
 }
 
 /// By path (as a string, whose hash is the cheaper): the content as the world last gave it, and what it says. The
@@ -92,15 +89,18 @@ impl Cache {
 
     /// The one copy of a name.
     pub fn name(&self, bytes: &[u8]) -> Name {
-        if let Some(known) = self.names.read().unwrap_or_else(PoisonError::into_inner).get(bytes) {
-            return Name(known.clone());
+        let known = |names: &QuickMap<Arc<[u8]>, u32>| {
+            names.get_key_value(bytes).map(|(bytes, &id)| Name { id, bytes: bytes.clone() })
+        };
+        if let Some(known) = known(&self.names.read().unwrap_or_else(PoisonError::into_inner)) {
+            return known;
         }
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = names.get(bytes) {
-            return Name(known.clone());
+        if let Some(known) = known(&names) {
+            return known;
         }
-        let name: Arc<[u8]> = bytes.into();
-        names.insert(name.clone());
-        Name(name)
+        let name = Name { id: names.len() as u32, bytes: bytes.into() };
+        names.insert(name.bytes.clone(), name.id);
+        name
     }
 }

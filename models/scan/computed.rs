@@ -5,8 +5,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use super::atlas::FileId;
 use super::facts::{Computed, Lookup, Place, Use};
-use super::locate::FileId;
 use super::macros::Body;
 use super::run::Run;
 use super::text::is_ident_start;
@@ -37,7 +37,7 @@ impl Run<'_> {
         for (file, computed) in self.computed.clone() {
             let Some(name) = &computed.name else { continue };
             let meanings = self.meanings(name);
-            let dir = self.locator.dir_of(file);
+            let dir = self.atlas.dir_of(file);
             let own = if meanings.itself { self.own_name(file) } else { None };
             for (name, quoted) in meanings.names.into_iter().chain(own) {
                 match computed.place {
@@ -55,13 +55,13 @@ impl Run<'_> {
     pub(super) fn report_computed(&mut self) {
         for (file, computed) in std::mem::take(&mut self.computed) {
             let name = computed.name.as_deref();
-            let at = || format!("{}:{}", self.locator.path(file).display(), computed.line);
+            let at = || format!("{}:{}", self.atlas.path(file).display(), computed.line);
             let shown = || name.map_or("an expression".into(), String::from_utf8_lossy);
             let (text, seals) = match computed.place {
                 Place::Directive { usage: Use::Data, .. } => (format!("{}: #embed of {}", at(), shown()), true),
                 Place::Directive { .. } => (format!("{}: #include of {}", at(), shown()), true),
                 Place::Condition { .. } => (format!("{}: __has_include of {}", at(), shown()), false),
-                Place::Assembler { .. } if self.locator.is_system(file) => continue,
+                Place::Assembler { .. } if self.atlas.is_system(file) => continue,
                 Place::Assembler { .. } => (format!("{}: .incbin of {}", at(), shown()), false),
             };
             let followed = match name {
@@ -108,7 +108,7 @@ impl Run<'_> {
 
     /// The path of a file as `__FILE__` may give it; the absolute one is known already.
     fn own_name(&self, file: FileId) -> Option<(Box<[u8]>, bool)> {
-        let path = self.locator.path(file).strip_prefix(self.cwd()).ok()?;
+        let path = self.atlas.path(file).strip_prefix(self.cwd()).ok()?;
         Some((path.as_os_str().as_bytes().into(), true))
     }
 

@@ -5,8 +5,8 @@
 //! it holds. So it may name more files than the compiler opens, and never fewer: where it cannot follow something, it
 //! says so in [`Scan::unresolved`] or [`Scan::unsealable`].
 //!
-//! What a file asks for depends on its content alone and is kept for the whole build; where the files are found is
-//! asked anew at each scan, since a build makes headers, and a new one may shadow an old one.
+//! What a file asks for depends on its content alone and is kept for the whole build; whether the files are still where
+//! they were found is asked anew at each scan, since a build makes headers, and a new one may shadow an old one.
 //!
 //! # Layout
 //!
@@ -18,18 +18,20 @@
 //! - `macros`: the object-like macros of one file, for computed includes
 //! - `cache`: the facts of all files seen so far
 //! - `hash`: a quick hash for the tables of a scan
-//! - `locate`: directories, names, and which file a name means
+//! - `atlas`: directories, names, and which file a name means: what is kept from scan to scan
+//! - `chart`: where searches through the same directories led before
 //! - `run`: one scan
 //! - `computed`: the part of a scan that follows `#include MACRO`
 
 mod assembly;
+mod atlas;
 mod cache;
+mod chart;
 mod computed;
 mod directive;
 mod facts;
 pub mod hash;
 mod lex;
-mod locate;
 mod macros;
 mod run;
 mod text;
@@ -41,6 +43,7 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Read, World};
 
@@ -118,6 +121,8 @@ pub struct Scan {
 #[derive(Debug, Default)]
 pub struct Scanner {
     cache: cache::Cache,
+    /// Those that no scan is using, the one used last at the end: as many as there have been scans at once.
+    atlases: Mutex<Vec<atlas::Atlas>>,
 }
 
 impl Scanner {
@@ -132,6 +137,11 @@ impl Scanner {
     /// When a source is missing, is no regular file or cannot be read; the message names it. A header that cannot be
     /// read is an entry in [`Scan::unresolved`].
     pub fn scan(&self, world: &dyn World, request: &ScanRequest) -> io::Result<Scan> {
-        run::Run::new(world, &self.cache, request).finish()
+        let idle = || self.atlases.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not to be waited for: whoever has it may be waiting for a file that takes minutes to make.
+        let mut atlas = idle().pop().unwrap_or_default();
+        let scan = run::Run::new(world, &self.cache, &mut atlas, request).finish();
+        idle().push(atlas);
+        scan
     }
 }

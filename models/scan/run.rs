@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
+use super::atlas::{Atlas, DirId, FileId, Probe};
 use super::cache::{Cache, Lexed, Name};
+use super::chart::ChartId;
 use super::computed::Known;
 use super::facts::{Computed, Lookup, Use};
 use super::hash::{QuickMap, QuickSet};
-use super::locate::{DirId, FileId, Locator, Probe};
 use super::{Scan, ScanRequest, Syntax};
 use crate::World;
 
@@ -25,16 +26,12 @@ pub(super) struct Run<'a> {
     world: &'a dyn World,
     pub(super) cache: &'a Cache,
     request: &'a ScanRequest<'a>,
-    pub(super) locator: Locator<'a>,
-    quote: Vec<DirId>,
-    bracket: Vec<DirId>,
+    pub(super) atlas: &'a mut Atlas,
+    quote: ChartId,
+    bracket: ChartId,
     assembler: Vec<DirId>,
     cwd: Option<DirId>,
-    /// What names were found to mean behind the directory of the file that has them, by their addresses.
-    quoted_names: QuickMap<usize, Option<FileId>>,
-    bracketed_names: QuickMap<usize, Option<FileId>>,
     queue: VecDeque<(FileId, Syntax)>,
-    queued: QuickSet<(FileId, Syntax)>,
     sources: QuickSet<FileId>,
     /// What was read so far, for macros.
     pub(super) lexed: Vec<(FileId, Arc<Lexed>)>,
@@ -46,27 +43,25 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// A scan that has not begun.
-    pub fn new(world: &'a dyn World, cache: &'a Cache, request: &'a ScanRequest) -> Self {
-        let mut locator = Locator::new(world);
+    pub fn new(world: &'a dyn World, cache: &'a Cache, atlas: &'a mut Atlas, request: &'a ScanRequest) -> Self {
+        atlas.begin();
         let mut all = |dirs: &[super::SearchDir]| -> Vec<DirId> {
-            dirs.iter().filter_map(|dir| locator.directory(&dir.path, dir.system)).collect()
+            dirs.iter().filter_map(|dir| atlas.directory(world, &dir.path, dir.system)).collect()
         };
         let (quote, bracket) = (all(&request.search.quote), all(&request.search.bracket));
-        let cwd = locator.directory(request.cwd, false);
-        let assembler = request.assembler_dirs.iter().filter_map(|dir| locator.directory(dir, false)).collect();
+        let (quote, bracket) = (atlas.chart(&quote), atlas.chart(&bracket));
+        let cwd = atlas.directory(world, request.cwd, false);
+        let assembler = request.assembler_dirs.iter().filter_map(|dir| atlas.directory(world, dir, false)).collect();
         Self {
             world,
             cache,
             request,
-            locator,
+            atlas,
             quote,
             bracket,
             assembler,
             cwd,
-            quoted_names: QuickMap::default(),
-            bracketed_names: QuickMap::default(),
             queue: VecDeque::new(),
-            queued: QuickSet::default(),
             sources: QuickSet::default(),
             lexed: Vec::new(),
             computed: Vec::new(),
@@ -90,7 +85,7 @@ impl<'a> Run<'a> {
     pub fn finish(mut self) -> io::Result<Scan> {
         for source in &self.request.sources {
             let path = self.request.cwd.join(source);
-            match self.locator.file(path.clone()) {
+            match self.atlas.at(self.world, path.clone()) {
                 Probe::File(file) => {
                     self.sources.insert(file);
                     self.enqueue(file, self.request.syntax);
@@ -124,9 +119,9 @@ impl<'a> Run<'a> {
         }
         self.report_computed();
         let mut scan = self.scan;
-        let search = [self.quote, self.bracket, self.assembler].concat();
-        let mut directories: Vec<PathBuf> = search.iter().map(|&dir| self.locator.dir_path(dir).into()).collect();
-        let (reads, crossed) = self.locator.finish();
+        let search = [self.atlas.dirs(self.quote), self.atlas.dirs(self.bracket), &self.assembler].concat();
+        let mut directories: Vec<PathBuf> = search.iter().map(|&dir| self.atlas.dir_path(dir).into()).collect();
+        let (reads, crossed) = self.atlas.finish();
         directories.extend(crossed);
         let mut seen = QuickSet::default();
         directories.retain(|dir| seen.insert(dir.clone()));
@@ -135,7 +130,7 @@ impl<'a> Run<'a> {
     }
 
     fn enqueue(&mut self, file: FileId, syntax: Syntax) {
-        if self.queued.insert((file, syntax)) {
+        if self.atlas.queue(file, syntax) {
             self.queue.push_back((file, syntax));
         }
     }
@@ -145,7 +140,8 @@ impl<'a> Run<'a> {
         let name = name.as_os_str().as_bytes();
         let Some(cwd) = self.cwd else { return };
         self.precompiled(cwd, name);
-        match self.quoted(cwd, &self.cache.name(name)) {
+        let beside = self.atlas.probe(self.world, cwd, name);
+        match self.quoted(beside, &self.cache.name(name)) {
             Some(file) => self.enqueue(file, Syntax::C),
             None if name == b"/dev/null" => {}
             None => self.scan.unresolved.push(format!("-include {}: not found", String::from_utf8_lossy(name))),
@@ -154,39 +150,46 @@ impl<'a> Run<'a> {
 
     /// Reads one file and looks up what it asks for.
     fn visit(&mut self, file: FileId, syntax: Syntax) -> io::Result<()> {
-        let path = self.locator.path(file);
         let source = self.sources.contains(&file);
-        let content = match self.world.read(path) {
-            Ok(content) => content,
-            Err(error) if source => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        let lexed = match self.atlas.lexed(self.world, self.cache, file, syntax) {
+            Ok(lexed) => lexed,
             Err(error) => {
-                self.scan.unresolved.push(format!("{}: {error}", path.display()));
+                let text = format!("{}: {error}", self.atlas.path(file).display());
+                if source {
+                    return Err(io::Error::new(error.kind(), text));
+                }
+                self.scan.unresolved.push(text);
                 return Ok(());
             }
         };
-        let lexed = self.cache.lexed(path, content, syntax);
         let facts = &lexed.facts;
-        let dir = self.locator.dir_of(file);
+        let dir = self.atlas.dir_of(file);
         let mut first = source;
-        for (lookup, name) in facts.lookups.iter().zip(&lexed.names) {
+        for (at, (lookup, name)) in facts.lookups.iter().zip(&lexed.names).enumerate() {
             if first && lookup.usage == Use::Include {
                 self.precompiled(dir, &lookup.name);
                 // Only the first include can be precompiled, and behind one that is sure there is no other first.
                 first = !lookup.unconditional;
             }
-            self.look_up(dir, lookup, name);
+            if lookup.next || !lookup.quoted {
+                self.look_up(dir, lookup, name);
+                continue;
+            }
+            let beside = self.atlas.beside(self.world, file, syntax, at, name);
+            let found = self.quoted(beside, name);
+            self.follow(lookup, found);
         }
         for embedded in &facts.embedded {
             self.embedded(dir, &embedded.name, embedded.include);
         }
         self.wrappers.extend(facts.wrappers.iter().cloned());
         self.computed.extend(facts.computed.iter().map(|computed| (file, computed.clone())));
-        if !self.locator.is_system(file) {
+        if (facts.volatile || facts.timestamp) && !self.atlas.is_system(file) {
             self.scan.volatile |= facts.volatile;
             self.scan.timestamp |= facts.timestamp;
         }
         for note in &facts.modules {
-            let path = self.locator.path(file).display();
+            let path = self.atlas.path(file).display();
             self.scan.unresolved.push(format!("{path}:{}: {}", note.line, note.what));
         }
         self.lexed.push((file, lexed));
@@ -195,71 +198,64 @@ impl<'a> Run<'a> {
 
     /// Looks a header up and queues it.
     pub(super) fn look_up(&mut self, dir: DirId, lookup: &Lookup, name: &Name) {
-        let follow = lookup.usage != Use::Data;
         if lookup.next {
             // Where the search begins depends on how the current file was found, so every directory counts.
             let own = lookup.quoted.then_some(dir);
-            let dirs: Vec<DirId> = own.into_iter().chain(self.chain(lookup.quoted)).collect();
-            for dir in dirs {
-                if let Probe::File(file) = self.locator.probe(dir, name)
-                    && follow
-                {
-                    self.enqueue(file, Syntax::C);
+            for dir in own.into_iter().chain(self.chain(lookup.quoted)) {
+                if let Probe::File(file) = self.atlas.probe(self.world, dir, name) {
+                    self.follow(lookup, Some(file));
                 }
             }
             return;
         }
-        let found = if lookup.quoted { self.quoted(dir, name) } else { self.bracketed(name) };
+        let found = if lookup.quoted {
+            let beside = self.atlas.probe(self.world, dir, name);
+            self.quoted(beside, name)
+        } else {
+            self.bracketed(name)
+        };
+        self.follow(lookup, found);
+    }
+
+    /// Queues what was found, if what it includes counts.
+    fn follow(&mut self, lookup: &Lookup, found: Option<FileId>) {
         if let Some(file) = found
-            && follow
+            && lookup.usage != Use::Data
         {
             self.enqueue(file, Syntax::C);
         }
     }
 
     fn chain(&self, quoted: bool) -> impl Iterator<Item = DirId> + use<> {
-        let quote = if quoted { self.quote.clone() } else { Vec::new() };
-        quote.into_iter().chain(self.bracket.clone())
+        let quote = if quoted { self.atlas.dirs(self.quote).to_vec() } else { Vec::new() };
+        quote.into_iter().chain(self.atlas.dirs(self.bracket).to_vec())
     }
 
-    /// The file that `#include "name"` in a file in `dir` means.
-    fn quoted(&mut self, dir: DirId, name: &Name) -> Option<FileId> {
-        match self.locator.probe(dir, name) {
+    /// The file that `#include "name"` means where the directory of the file that has it holds `beside`.
+    fn quoted(&mut self, beside: Probe, name: &Name) -> Option<FileId> {
+        match beside {
             Probe::File(file) => return Some(file),
             Probe::Device => return self.device(name),
             Probe::Missing => {}
         }
-        if let Some(&known) = self.quoted_names.get(&name.address()) {
-            return known;
-        }
-        let found = match self.first(|run| &run.quote, name) {
+        match self.first(self.quote, name) {
             Some(found) => found,
             None => self.bracketed(name),
-        };
-        self.quoted_names.insert(name.address(), found);
-        found
+        }
     }
 
     /// The file that `#include <name>` means.
     fn bracketed(&mut self, name: &Name) -> Option<FileId> {
-        if let Some(&known) = self.bracketed_names.get(&name.address()) {
-            return known;
-        }
-        let found = self.first(|run| &run.bracket, name).flatten();
-        self.bracketed_names.insert(name.address(), found);
-        found
+        self.first(self.bracket, name).flatten()
     }
 
-    /// The first match in some directories; `Some(None)` when it is a device.
-    fn first(&mut self, dirs: impl Fn(&Self) -> &Vec<DirId>, name: &Name) -> Option<Option<FileId>> {
-        for at in 0..dirs(self).len() {
-            match self.locator.probe(dirs(self)[at], name) {
-                Probe::File(file) => return Some(Some(file)),
-                Probe::Device => return Some(self.device(name)),
-                Probe::Missing => {}
-            }
+    /// The first match in the directories of a chart; `Some(None)` when it is a device.
+    fn first(&mut self, chart: ChartId, name: &Name) -> Option<Option<FileId>> {
+        match self.atlas.first(self.world, chart, name) {
+            Probe::File(file) => Some(Some(file)),
+            Probe::Device => Some(self.device(name)),
+            Probe::Missing => None,
         }
-        None
     }
 
     fn device(&mut self, name: &[u8]) -> Option<FileId> {
@@ -275,8 +271,8 @@ impl<'a> Run<'a> {
         for suffix in PRECOMPILED {
             let name = [name, suffix].concat();
             for &dir in &dirs {
-                if self.locator.probe_bytes(dir, &name) == Probe::Missing {
-                    self.locator.all_in(dir, &name);
+                if self.atlas.probe(self.world, dir, &name) == Probe::Missing {
+                    self.atlas.all_in(self.world, dir, &name);
                 }
             }
         }
@@ -287,7 +283,7 @@ impl<'a> Run<'a> {
         // The manual of `as` has the current directory first; assemblers differ on the directory of the file itself.
         let dirs: Vec<DirId> = self.cwd.into_iter().chain([dir]).chain(self.assembler.iter().copied()).collect();
         for dir in dirs {
-            match self.locator.probe_bytes(dir, name) {
+            match self.atlas.probe(self.world, dir, name) {
                 Probe::File(file) if include => self.enqueue(file, Syntax::Assembly),
                 Probe::File(_) | Probe::Missing => {}
                 Probe::Device => {

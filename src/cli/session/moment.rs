@@ -14,17 +14,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gg_models::scan::hash::{QuickMap, QuickSet};
-use gg_models::{Answer, Environment, FileKind, World};
+use gg_models::scan::hash::QuickMap;
+use gg_models::{Answer, Environment, FileKind, Names, State, World};
 use gg_store::Stamp;
 
-use super::machine::{Force, Machine, is_settled};
+use super::machine::{Force, Machine, is_settled, was_settled};
 
 /// Names are kept for directories in which this many were looked for in vain: a list costs more than a few looks.
 const WORTH_LISTING: u32 = 4;
 
 /// Directories with more entries than this are not kept.
 const MOST_NAMES: usize = 100_000;
+
+/// As many paths as a compile looks at.
+const MANY_PATHS: usize = 512;
 
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +89,10 @@ impl Sight for Disk {
 }
 
 /// The names in a directory, as of its stamp.
-#[derive(Debug)]
-struct Names {
+#[derive(Clone, Debug)]
+struct Listed {
     stamp: Stamp,
-    names: QuickSet<OsString>,
+    names: Arc<Names>,
 }
 
 /// What is known of a directory from call to call.
@@ -97,7 +100,7 @@ struct Names {
 struct Known {
     /// How often something was not in it.
     misses: u32,
-    names: Option<Arc<Names>>,
+    listed: Option<Listed>,
     /// Its names are no proof of what is not there.
     unfit: bool,
 }
@@ -126,7 +129,8 @@ impl Directories {
     /// The names in the directory with this stamp, if they are known.
     fn names(&self, stamp: &Stamp) -> Option<Arc<Names>> {
         let known = locked(&self.0);
-        known.get(&(stamp.device, stamp.inode))?.names.clone().filter(|names| names.stamp == *stamp)
+        let listed = known.get(&(stamp.device, stamp.inode))?.listed.as_ref()?;
+        (listed.stamp == *stamp).then(|| Arc::clone(&listed.names))
     }
 
     /// Something was not in the directory at `path`, which has this stamp: its names, if it is time to know them.
@@ -146,18 +150,18 @@ impl Directories {
         if !is_settled(stamp) || is_coarse(stamp) {
             return None;
         }
-        let fits = |names: &QuickSet<OsString>| names.len() <= MOST_NAMES && tells_case(path, names);
+        let fits = |names: &Names| names.len() <= MOST_NAMES && tells_case(path, names);
         let names = if is_local(path) { list(path).ok().filter(fits) } else { None };
         let unchanged = Seen::at(path).is_ok_and(|seen| seen.followed() == Some(*stamp));
         let mut known = locked(&self.0);
         let known = known.entry(key).or_default();
         known.unfit = names.is_none();
-        known.names = names.filter(|_| unchanged).map(|names| Arc::new(Names { stamp: *stamp, names }));
-        known.names.clone()
+        known.listed = names.filter(|_| unchanged).map(|names| Listed { stamp: *stamp, names: Arc::new(names) });
+        known.listed.as_ref().map(|listed| Arc::clone(&listed.names))
     }
 }
 
-fn list(path: &Path) -> io::Result<QuickSet<OsString>> {
+fn list(path: &Path) -> io::Result<Names> {
     fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
@@ -182,7 +186,7 @@ fn is_local(path: &Path) -> bool {
 }
 
 /// Whether a directory tells upper from lower case. One that does not has more names than it lists.
-fn tells_case(path: &Path, names: &QuickSet<OsString>) -> bool {
+fn tells_case(path: &Path, names: &Names) -> bool {
     let turned = names.iter().find_map(|name| {
         let bytes = name.as_bytes();
         let turn =
@@ -198,6 +202,8 @@ fn tells_case(path: &Path, names: &QuickSet<OsString>) -> bool {
 pub struct Moment<'m, F> {
     machine: &'m Machine<F>,
     directories: &'m Directories,
+    /// When it began: what changes later has a later time.
+    begun: SystemTime,
     view: Mutex<View>,
 }
 
@@ -213,8 +219,9 @@ struct View {
 impl<'m, F: Force> Moment<'m, F> {
     /// Now.
     pub fn new(machine: &'m Machine<F>, directories: &'m Directories) -> Self {
-        let view = View { forced: machine.forced(), ..View::default() };
-        Self { machine, directories, view: Mutex::new(view) }
+        let seen = QuickMap::with_capacity_and_hasher(MANY_PATHS, Default::default());
+        let view = View { seen, forced: machine.forced(), ..View::default() };
+        Self { machine, directories, begun: SystemTime::now(), view: Mutex::new(view) }
     }
 
     fn view(&self) -> MutexGuard<'_, View> {
@@ -227,6 +234,17 @@ impl<'m, F: Force> Moment<'m, F> {
         view
     }
 
+    /// What is at a path that is likely to be there, without a look at its directory.
+    fn straight(&self, path: &Path) -> io::Result<Seen> {
+        let mut view = self.view();
+        if let Some(seen) = view.seen.get(path.as_os_str()) {
+            return Ok(*seen);
+        }
+        let seen = Seen::at(path)?;
+        view.seen.insert(path.into(), seen);
+        Ok(seen)
+    }
+
     fn look(&self, view: &mut View, path: &Path) -> io::Result<Seen> {
         if let Some(seen) = view.seen.get(path.as_os_str()) {
             return Ok(*seen);
@@ -235,7 +253,7 @@ impl<'m, F: Force> Moment<'m, F> {
         let seen = match self.directory(view, parent)? {
             Directory::Absent => Seen::Nothing,
             // Not worth remembering: it is as quickly seen again.
-            Directory::Listed(names) if name.is_ascii() && !names.names.contains(name) => return Ok(Seen::Nothing),
+            Directory::Listed(names) if name.is_ascii() && !names.contains(name) => return Ok(Seen::Nothing),
             Directory::Listed(_) => Seen::at(path)?,
             Directory::There(stamp) => {
                 let seen = Seen::at(path)?;
@@ -266,6 +284,22 @@ impl<'m, F: Force> Moment<'m, F> {
     }
 }
 
+fn kind(stamp: &Stamp) -> FileKind {
+    if stamp.is_file() {
+        FileKind::File
+    } else if stamp.is_dir() {
+        FileKind::Directory
+    } else {
+        FileKind::Other
+    }
+}
+
+/// A stamp as the models see it.
+fn state(stamp: &Stamp) -> State {
+    let Stamp { device, inode, size, mode, mtime_ns, ctime_ns } = *stamp;
+    [device, inode, size, mode.into(), mtime_ns.cast_unsigned(), ctime_ns.cast_unsigned()]
+}
+
 /// A path as a directory and a name in it; `None` for what is spelled in any other way.
 fn split(path: &Path) -> Option<(&Path, &OsStr)> {
     let bytes = path.as_os_str().as_bytes();
@@ -285,14 +319,19 @@ impl<F: Force> Sight for Moment<'_, F> {
 
 impl<F: Force> World for Moment<'_, F> {
     fn kind(&self, path: &Path) -> Option<FileKind> {
-        let stamp = self.see(path).ok()?.followed()?;
-        Some(if stamp.is_file() {
-            FileKind::File
-        } else if stamp.is_dir() {
-            FileKind::Directory
-        } else {
-            FileKind::Other
-        })
+        self.see(path).ok()?.followed().map(|stamp| kind(&stamp))
+    }
+
+    fn glance(&self, path: &Path) -> (Option<FileKind>, Option<State>) {
+        let Some(stamp) = self.straight(path).ok().and_then(Seen::followed) else { return (None, None) };
+        (Some(kind(&stamp)), was_settled(&stamp, self.begun).then(|| state(&stamp)))
+    }
+
+    fn names(&self, directory: &Path) -> Option<Arc<Names>> {
+        match self.directory(&mut self.view(), directory) {
+            Ok(Directory::Listed(names)) => Some(names),
+            _ => None,
+        }
     }
 
     fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {

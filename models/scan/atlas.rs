@@ -1,0 +1,532 @@
+//! Directories, names, and which file a name means: what one thread's scans know of the file system.
+//!
+//! The scans of a build look for the same names in the same directories. So the paths are put together once, and a scan
+//! only has to ask whether what an earlier one found still holds: each file that it meets is looked at once, and each
+//! directory; a directory whose names are known ([`World::names`]) then tells by itself what it lacks.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::Syntax;
+use super::cache::{Cache, Lexed, Name};
+use super::chart::{ChartId, Charts, Route, Step};
+use super::hash::QuickMap;
+use crate::{FileKind, Names, Read, State, World};
+
+/// How deep a path may be before the scanner suspects a symlink that leads into itself.
+const DEEP: usize = 64;
+
+/// A directory, as it is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct DirId(u32);
+
+/// A file, as it is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FileId(u32);
+
+/// What a name in a directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// Nothing, or a directory: the search goes on.
+    Missing,
+    /// A regular file.
+    File(FileId),
+    /// A device: it is opened, but cannot be sealed.
+    Device,
+}
+
+/// A directory, there or not.
+#[derive(Debug)]
+struct Dir {
+    path: PathBuf,
+    /// The files seen in it.
+    files: QuickMap<Box<[u8]>, FileId>,
+    /// The directories below it by their names in `#include` lines, which do not go back by `..`.
+    folders: QuickMap<Box<[u8]>, DirId>,
+    /// The names in it when they were last known, and how many times they were others.
+    names: Option<Arc<Names>>,
+    version: u32,
+    /// The scan in which the rest was found.
+    scan: u32,
+    exists: bool,
+    /// The version of the names if they are known in this scan.
+    known: Option<u32>,
+}
+
+/// What a file asked for when it was read last.
+#[derive(Debug)]
+struct Reading {
+    /// The state in which it did, where that vouches for the content.
+    state: Option<State>,
+    lexed: Arc<Lexed>,
+    /// What the names that it asks for are in its own directory, in their order.
+    beside: Box<[Option<Spot>]>,
+}
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    dir: DirId,
+    /// By syntax.
+    read: [Option<Reading>; 2],
+    /// The scan in which the rest was found.
+    scan: u32,
+    kind: Option<FileKind>,
+    state: Option<State>,
+    /// The syntaxes in which this scan has queued it.
+    queued: [bool; 2],
+}
+
+/// A directory that lacks something, and the version of its names that shows it.
+pub(super) type Lacking = (DirId, u32);
+
+/// What a name in a directory was found to be.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    found: Probe,
+    /// The scan that found it.
+    scan: u32,
+    /// Why it is missing, where that can be told again without looking for it.
+    lacking: Option<Lacking>,
+    /// It has to be looked for anew in each scan.
+    winding: bool,
+}
+
+/// What the scans of one thread know of the file system.
+#[derive(Debug, Default)]
+pub(super) struct Atlas {
+    dirs: Vec<Dir>,
+    by_path: QuickMap<OsString, DirId>,
+    files: Vec<File>,
+    charts: Charts,
+    /// The number of the scan under way; what follows is of that scan.
+    scan: u32,
+    /// Directories whose paths go back, by what they resolve to, and by where they were asked for.
+    real: QuickMap<OsString, DirId>,
+    winding: QuickMap<(DirId, Box<[u8]>), Option<DirId>>,
+    roots: Vec<DirId>,
+    found: Vec<FileId>,
+    crossed: Vec<PathBuf>,
+    buffer: Vec<u8>,
+}
+
+impl Atlas {
+    /// Begins a scan: nothing that is known is believed before it has been looked at.
+    pub fn begin(&mut self) {
+        self.scan += 1;
+        self.charts.begin();
+        self.real.clear();
+        self.winding.clear();
+        self.roots.clear();
+        self.found.clear();
+        self.crossed.clear();
+    }
+
+    fn get(&self, dir: DirId) -> &Dir {
+        &self.dirs[dir.0 as usize]
+    }
+
+    fn file(&self, file: FileId) -> &File {
+        &self.files[file.0 as usize]
+    }
+
+    /// An existing directory by its absolute path; `system` when what is below it belongs to the system.
+    pub fn directory(&mut self, world: &dyn World, path: &Path, system: bool) -> Option<DirId> {
+        let plain = !path.components().any(|part| part == Component::ParentDir);
+        let dir = if plain { self.plain(path) } else { self.wind(world, path)? };
+        if !self.exists(world, dir) {
+            return None;
+        }
+        if system && !self.roots.contains(&dir) {
+            self.roots.push(dir);
+        }
+        Some(dir)
+    }
+
+    /// The path of a directory.
+    pub fn dir_path(&self, dir: DirId) -> &Path {
+        &self.get(dir).path
+    }
+
+    /// The path of a file.
+    pub fn path(&self, file: FileId) -> &Path {
+        &self.file(file).path
+    }
+
+    /// The directory of a file, as the file was named.
+    pub fn dir_of(&self, file: FileId) -> DirId {
+        self.file(file).dir
+    }
+
+    /// Whether a file belongs to the system.
+    pub fn is_system(&self, file: FileId) -> bool {
+        self.root(self.dir_of(file)).is_some()
+    }
+
+    /// The innermost system directory that a directory is or lies below.
+    fn root(&self, dir: DirId) -> Option<DirId> {
+        let path = &self.get(dir).path;
+        let roots = self.roots.iter().copied().filter(|&root| path.starts_with(&self.get(root).path));
+        roots.max_by_key(|&root| self.get(root).path.as_os_str().len())
+    }
+
+    /// The files found in this scan, and the directories that were left by `..`.
+    pub fn finish(&mut self) -> (Vec<Read>, Vec<PathBuf>) {
+        let mut roots: QuickMap<DirId, Option<DirId>> = QuickMap::default();
+        let mut read = |&file: &FileId| {
+            let dir = self.dir_of(file);
+            match roots.entry(dir).or_insert_with(|| self.root(dir)) {
+                Some(root) => Read::System { path: self.path(file).into(), root: self.dir_path(*root).into() },
+                None => Read::File(self.path(file).into()),
+            }
+        };
+        let reads = self.found.iter().map(&mut read).collect();
+        let mut crossed = std::mem::take(&mut self.crossed);
+        crossed.sort();
+        crossed.dedup();
+        (reads, crossed)
+    }
+
+    /// Whether this is the first time that the scan queues a file in this syntax.
+    pub fn queue(&mut self, file: FileId, syntax: Syntax) -> bool {
+        !std::mem::replace(&mut self.files[file.0 as usize].queued[syntax as usize], true)
+    }
+
+    /// What a file asks for.
+    ///
+    /// # Errors
+    /// When the world cannot read it.
+    pub fn lexed(&mut self, world: &dyn World, cache: &Cache, file: FileId, syntax: Syntax) -> io::Result<Arc<Lexed>> {
+        let file = &mut self.files[file.0 as usize];
+        let known = &mut file.read[syntax as usize];
+        if let Some(known) = known
+            && file.state.is_some()
+            && file.state == known.state
+        {
+            return Ok(Arc::clone(&known.lexed));
+        }
+        let lexed = cache.lexed(&file.path, world.read(&file.path)?, syntax);
+        match known {
+            Some(known) if Arc::ptr_eq(&known.lexed, &lexed) => known.state = file.state,
+            _ => {
+                let beside = vec![None; lexed.names.len()].into();
+                *known = Some(Reading { state: file.state, lexed: Arc::clone(&lexed), beside });
+            }
+        }
+        Ok(lexed)
+    }
+
+    /// What the name that a file has read in this scan asks for at `at` is, looked up in the file's directory.
+    pub fn beside(&mut self, world: &dyn World, file: FileId, syntax: Syntax, at: usize, name: &Name) -> Probe {
+        let spot = |atlas: &Self| atlas.file(file).read[syntax as usize].as_ref()?.beside[at];
+        if let Some(spot) = spot(self)
+            && (spot.scan == self.scan || self.holds(world, &spot))
+        {
+            return spot.found;
+        }
+        let spot = self.look(world, self.dir_of(file), name);
+        if let Some(read) = &mut self.files[file.0 as usize].read[syntax as usize] {
+            read.beside[at] = Some(spot);
+        }
+        spot.found
+    }
+
+    /// What `name` is, looked up in `dir`, or wherever it says when it is absolute.
+    pub fn probe(&mut self, world: &dyn World, dir: DirId, name: &[u8]) -> Probe {
+        self.look(world, dir, name).found
+    }
+
+    /// Directories that are searched one after the other.
+    pub fn chart(&mut self, dirs: &[DirId]) -> ChartId {
+        self.charts.of(dirs)
+    }
+
+    /// The directories of a chart.
+    pub fn dirs(&self, chart: ChartId) -> &[DirId] {
+        self.charts.dirs(chart)
+    }
+
+    /// The first match of a name in the directories of a chart.
+    pub fn first(&mut self, world: &dyn World, chart: ChartId, name: &Name) -> Probe {
+        if let Some(found) = self.charts.now(chart, name.id, self.scan) {
+            return found;
+        }
+        let found = self.search(world, chart, name);
+        self.charts.note(chart, name.id, self.scan, found);
+        found
+    }
+
+    fn search(&mut self, world: &dyn World, chart: ChartId, name: &Name) -> Probe {
+        if let Some(route) = self.charts.take(chart, name.id)
+            && let Some(found) = self.follow(world, &route, name)
+        {
+            self.charts.put(chart, name.id, route);
+            return found;
+        }
+        let mut steps = Vec::new();
+        let mut found = Probe::Missing;
+        let mut winding = false;
+        for at in 0..self.dirs(chart).len() {
+            let dir = self.dirs(chart)[at];
+            let spot = self.look(world, dir, name);
+            (found, winding) = (spot.found, winding || spot.winding);
+            if found != Probe::Missing {
+                break;
+            }
+            steps.push(spot.lacking.map_or(Step::Look(dir), Step::Lacks));
+        }
+        if !winding && found != Probe::Device {
+            self.charts.put(chart, name.id, Route { found, steps: steps.into() });
+        }
+        found
+    }
+
+    /// Where a route leads, if it still leads to where it led.
+    fn follow(&mut self, world: &dyn World, route: &Route, name: &Name) -> Option<Probe> {
+        for step in &route.steps {
+            let misses = match *step {
+                Step::Lacks(lacking) => self.lacks_still(world, lacking),
+                Step::Look(dir) => self.look(world, dir, name).found == Probe::Missing,
+            };
+            if !misses {
+                return None;
+            }
+        }
+        match route.found {
+            Probe::File(file) if self.glance(world, file) != Some(FileKind::File) => None,
+            found => Some(found),
+        }
+    }
+
+    fn lacks_still(&mut self, world: &dyn World, (dir, version): Lacking) -> bool {
+        self.exists(world, dir) && self.get(dir).known == Some(version)
+    }
+
+    /// Whether what an earlier scan found is so in this one, as far as that is quickly told.
+    fn holds(&mut self, world: &dyn World, spot: &Spot) -> bool {
+        match (spot.found, spot.lacking) {
+            (Probe::File(file), _) => !spot.winding && self.glance(world, file) == Some(FileKind::File),
+            (Probe::Missing, Some(lacking)) => self.lacks_still(world, lacking),
+            _ => false,
+        }
+    }
+
+    fn look(&mut self, world: &dyn World, dir: DirId, name: &[u8]) -> Spot {
+        let mut spot = Spot { found: Probe::Missing, scan: self.scan, lacking: None, winding: false };
+        let slash = memchr::memrchr(b'/', name).map_or(0, |slash| slash + 1);
+        let (folder, base) = name.split_at(slash);
+        if matches!(base, b"" | b"." | b"..") {
+            return spot;
+        }
+        let mut inner = dir;
+        if !folder.is_empty() {
+            match self.folder(world, dir, folder) {
+                Ok(found) => inner = found,
+                Err(lacking) => return Spot { lacking, ..spot },
+            }
+            spot.winding = !self.get(dir).folders.contains_key(folder);
+        }
+        if !self.exists(world, inner) {
+            return spot;
+        }
+        spot.lacking = self.lacks(inner, base);
+        if spot.lacking.is_some() {
+            return spot;
+        }
+        let (file, kind) = match self.get(inner).files.get(base) {
+            Some(&file) => (file, self.glance(world, file)),
+            None => {
+                let path = self.put_together(inner, base);
+                let kind = world.kind(&path);
+                let file = (kind == Some(FileKind::File)).then(|| self.add_file(inner, base, path));
+                (file.unwrap_or(FileId(u32::MAX)), kind)
+            }
+        };
+        spot.found = match kind {
+            Some(FileKind::File) if self.glance(world, file) == kind => Probe::File(file),
+            Some(FileKind::Other) => Probe::Device,
+            Some(_) | None => Probe::Missing,
+        };
+        spot
+    }
+
+    fn put_together(&mut self, dir: DirId, base: &[u8]) -> PathBuf {
+        let buffer = &mut self.buffer;
+        buffer.clear();
+        buffer.extend_from_slice(self.dirs[dir.0 as usize].path.as_os_str().as_bytes());
+        if buffer.last() != Some(&b'/') {
+            buffer.push(b'/');
+        }
+        buffer.extend_from_slice(base);
+        Path::new(OsStr::from_bytes(buffer)).into()
+    }
+
+    fn add_file(&mut self, dir: DirId, base: &[u8], path: PathBuf) -> FileId {
+        let id = FileId(self.files.len() as u32);
+        self.files.push(File { path, dir, read: [None, None], scan: 0, kind: None, state: None, queued: [false; 2] });
+        self.dirs[dir.0 as usize].files.insert(base.into(), id);
+        id
+    }
+
+    /// What a file is in this scan.
+    fn glance(&mut self, world: &dyn World, file: FileId) -> Option<FileKind> {
+        let known = &mut self.files[file.0 as usize];
+        if known.scan != self.scan {
+            known.scan = self.scan;
+            (known.kind, known.state) = world.glance(&known.path);
+            known.queued = [false; 2];
+            if known.kind == Some(FileKind::File) {
+                self.found.push(file);
+            }
+        }
+        known.kind
+    }
+
+    /// Whether there is a directory in this scan.
+    fn exists(&mut self, world: &dyn World, dir: DirId) -> bool {
+        let known = &mut self.dirs[dir.0 as usize];
+        if known.scan != self.scan {
+            known.scan = self.scan;
+            known.exists = world.kind(&known.path) == Some(FileKind::Directory);
+            let names = if known.exists { world.names(&known.path) } else { None };
+            known.known = names.map(|names| {
+                if !known.names.as_ref().is_some_and(|old| Arc::ptr_eq(old, &names)) {
+                    known.version += 1;
+                    known.names = Some(names);
+                }
+                known.version
+            });
+        }
+        known.exists
+    }
+
+    /// Where a name is surely not, if the names of the directory are known in this scan and it is not among them.
+    fn lacks(&self, dir: DirId, name: &[u8]) -> Option<Lacking> {
+        let known = self.get(dir);
+        let (names, version) = (known.names.as_ref()?, known.known?);
+        // Names of other letters may be listed in another form.
+        (name.is_ascii() && !names.contains(OsStr::from_bytes(name))).then_some((dir, version))
+    }
+
+    /// The directory that the leading part of a name, with its last slash, leads to from `dir`, there or not; an error
+    /// where there is none, with the directory that is sure to lack it.
+    fn folder(&mut self, world: &dyn World, dir: DirId, name: &[u8]) -> Result<DirId, Option<Lacking>> {
+        if let Some(&known) = self.get(dir).folders.get(name) {
+            return Ok(known);
+        }
+        let relative = Path::new(OsStr::from_bytes(name));
+        let path = self.get(dir).path.join(relative);
+        if goes_back(name) || path.components().count() > DEEP {
+            let key = (dir, Box::from(name));
+            if let Some(&known) = self.winding.get(&key) {
+                return known.ok_or(None);
+            }
+            let found = self.wind(world, &path);
+            self.winding.insert(key, found);
+            return found.ok_or(None);
+        }
+        if !relative.is_absolute() && self.exists(world, dir) {
+            let first = memchr::memchr(b'/', name).map_or(name, |slash| &name[..slash]);
+            let lacking = if first == b"." { None } else { self.lacks(dir, first) };
+            if lacking.is_some() {
+                return Err(lacking);
+            }
+        }
+        let found = self.plain(&path);
+        // What winding paths led to in this scan need not be what they lead to in the next.
+        if self.real.is_empty() {
+            self.dirs[dir.0 as usize].folders.insert(name.into(), found);
+        }
+        Ok(found)
+    }
+
+    /// A directory, there or not, whose path does not go back; `.` and doubled slashes are taken out.
+    fn plain(&mut self, path: &Path) -> DirId {
+        let path: PathBuf = path.components().collect();
+        let known = self.real.get(path.as_os_str()).or_else(|| self.by_path.get(path.as_os_str()));
+        known.copied().unwrap_or_else(|| self.add(path))
+    }
+
+    /// An existing directory whose path goes back by `..`, or may go in circles. `a/../b` is taken for `b` where that is
+    /// the same directory (symlinks can make it another), so that two headers that include each other as `../x/y.h` come
+    /// to an end. Otherwise it keeps its path, but is one with the directory that the path leads to.
+    fn wind(&mut self, world: &dyn World, path: &Path) -> Option<DirId> {
+        if world.kind(path) != Some(FileKind::Directory) {
+            return None;
+        }
+        let real = world.resolve(path).ok()?;
+        let mut straight = PathBuf::new();
+        let mut spelled = PathBuf::new();
+        for part in path.components() {
+            if part == Component::ParentDir {
+                if spelled.components().next_back() != Some(Component::ParentDir) {
+                    self.crossed.push(spelled.clone());
+                }
+                straight.pop();
+            } else {
+                straight.push(part);
+            }
+            spelled.push(part);
+        }
+        let deep = straight.components().count() > DEEP;
+        if !deep && world.resolve(&straight).is_ok_and(|other| other == real) {
+            return Some(self.plain(&straight));
+        }
+        if let Some(&known) = self.real.get(real.as_os_str()) {
+            return Some(known);
+        }
+        // One that this scan has met under its own name, if there is one.
+        let met = self.by_path.get(real.as_os_str()).copied().filter(|&dir| self.get(dir).scan == self.scan);
+        let dir = match met.or_else(|| self.by_path.get(spelled.as_os_str()).copied()) {
+            Some(dir) => dir,
+            None => self.add(spelled),
+        };
+        self.real.insert(real.into(), dir);
+        Some(dir)
+    }
+
+    fn add(&mut self, path: PathBuf) -> DirId {
+        let id = DirId(self.dirs.len() as u32);
+        self.by_path.insert(path.clone().into(), id);
+        self.dirs.push(Dir {
+            path,
+            files: QuickMap::default(),
+            folders: QuickMap::default(),
+            names: None,
+            version: 0,
+            scan: 0,
+            exists: false,
+            known: None,
+        });
+        id
+    }
+
+    /// The file at an absolute path.
+    pub fn at(&mut self, world: &dyn World, path: PathBuf) -> Probe {
+        match self.directory(world, Path::new("/"), false) {
+            Some(top) => self.probe(world, top, &path.into_os_string().into_vec()),
+            None => Probe::Missing,
+        }
+    }
+
+    /// Finds every file directly in a directory that `dir` has under this name, if it has one.
+    pub fn all_in(&mut self, world: &dyn World, dir: DirId, name: &[u8]) {
+        let path = self.get(dir).path.join(OsStr::from_bytes(name));
+        // Most are not there, and not worth a place here.
+        if world.kind(&path) != Some(FileKind::Directory) {
+            return;
+        }
+        let Ok(folder) = self.folder(world, dir, &[name, b"/"].concat()) else { return };
+        for entry in world.list(self.dir_path(folder)).unwrap_or_default() {
+            self.probe(world, folder, entry.as_bytes());
+        }
+    }
+}
+
+/// Whether a name goes back by `..`.
+fn goes_back(name: &[u8]) -> bool {
+    name.split(|&byte| byte == b'/').any(|part| part == b"..")
+}

@@ -1,0 +1,95 @@
+//! Where searches through the same directories led before.
+
+use super::atlas::{DirId, Lacking, Probe};
+use super::hash::QuickMap;
+
+/// As many lists of directories as are kept: a target of a large build has one of its own, and its sources come together.
+const MOST: usize = 256;
+
+/// A list of directories that are searched one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChartId(u32);
+
+/// What has to hold for a directory on the way not to have the name.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// A directory still has the names that it had.
+    Lacks(Lacking),
+    /// It has to be looked for there.
+    Look(DirId),
+}
+
+/// Where a search led.
+#[derive(Debug)]
+pub(super) struct Route {
+    /// The match: a file, or nothing at all.
+    pub found: Probe,
+    /// The directories that do not have it, in their order.
+    pub steps: Box<[Step]>,
+}
+
+#[derive(Debug)]
+struct Chart {
+    dirs: Box<[DirId]>,
+    /// By the number of the name.
+    routes: QuickMap<u32, Route>,
+    /// What names led to in a scan, with the scan's number, by the number of the name.
+    now: Vec<(u32, Probe)>,
+}
+
+/// The routes through all lists of directories.
+#[derive(Debug, Default)]
+pub(super) struct Charts {
+    charts: Vec<Chart>,
+    by_dirs: QuickMap<Box<[DirId]>, ChartId>,
+}
+
+impl Charts {
+    /// Begins a scan, in which ids stay what they are.
+    pub fn begin(&mut self) {
+        if self.charts.len() > MOST {
+            *self = Self::default();
+        }
+    }
+
+    /// The chart of these directories.
+    pub fn of(&mut self, dirs: &[DirId]) -> ChartId {
+        if let Some(&known) = self.by_dirs.get(dirs) {
+            return known;
+        }
+        let id = ChartId(self.charts.len() as u32);
+        self.charts.push(Chart { dirs: dirs.into(), routes: QuickMap::default(), now: Vec::new() });
+        self.by_dirs.insert(dirs.into(), id);
+        id
+    }
+
+    /// The directories.
+    pub fn dirs(&self, chart: ChartId) -> &[DirId] {
+        &self.charts[chart.0 as usize].dirs
+    }
+
+    /// What a name has led to in this scan already.
+    pub fn now(&self, chart: ChartId, name: u32, scan: u32) -> Option<Probe> {
+        let &(of, found) = self.charts[chart.0 as usize].now.get(name as usize)?;
+        (of == scan).then_some(found)
+    }
+
+    /// Notes what a name leads to in this scan.
+    pub fn note(&mut self, chart: ChartId, name: u32, scan: u32, found: Probe) {
+        let now = &mut self.charts[chart.0 as usize].now;
+        if now.len() <= name as usize {
+            now.resize(name as usize + 1, (0, Probe::Missing));
+        }
+        now[name as usize] = (scan, found);
+    }
+
+    /// Takes out where a name led.
+    pub fn take(&mut self, chart: ChartId, name: u32) -> Option<Route> {
+        self.charts[chart.0 as usize].routes.remove(&name)
+    }
+
+    /// Keeps where a name leads.
+    pub fn put(&mut self, chart: ChartId, name: u32, route: Route) {
+        self.charts[chart.0 as usize].routes.insert(name, route);
+    }
+}
