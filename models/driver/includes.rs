@@ -43,7 +43,7 @@ pub fn included(
 ) -> Result<Included, Reason> {
     let groups = groups(command, call, searches, world)?;
     let mut out = Included::default();
-    let mut roots = BTreeSet::new();
+    let mut roots: BTreeSet<PathBuf> = BTreeSet::new();
     let mut unresolved = false;
     for group in &groups {
         let forced = if group.syntax == Syntax::C { forced(command) } else { Vec::new() };
@@ -51,7 +51,7 @@ pub fn included(
         // Empty, and no file that could be read.
         let sources = sources.filter(|path| path != Path::new("/dev/null")).collect();
         unresolved |= scan(command, call, scanner, world, group, sources, forced, &mut out)?;
-        roots.extend(group.search.bracket.iter().filter(|it| it.system).map(|it| it.path.clone()));
+        roots.extend(group.search.bracket.iter().filter(|it| it.system).map(|it| it.path.components().collect()));
         let directories = group.search.quote.iter().chain(&group.search.bracket);
         out.reads.extend(directories.map(|it| Read::Directory(it.path.clone())));
     }
@@ -81,9 +81,9 @@ pub fn exact_reads(
     searches: &Searches,
     world: &dyn World,
 ) -> Result<Vec<Read>, Reason> {
-    let mut roots = BTreeSet::new();
+    let mut roots: BTreeSet<PathBuf> = BTreeSet::new();
     for group in groups(command, call, searches, world)? {
-        roots.extend(group.search.bracket.into_iter().filter(|it| it.system).map(|it| it.path));
+        roots.extend(group.search.bracket.into_iter().filter(|it| it.system).map(|it| it.path.components().collect()));
     }
     Ok(exact(command, call, world)?.into_iter().map(|path| classify(Read::File(path), &roots)).collect())
 }
@@ -147,11 +147,18 @@ fn scan(
 fn classify(read: Read, roots: &BTreeSet<PathBuf>) -> Read {
     let Read::File(path) = read else { return read };
     // The innermost: `/usr/include/c++/12` rather than `/usr/include`.
-    let root = roots.iter().filter(|root| path.starts_with(root)).max_by_key(|root| root.components().count());
+    let root = roots.iter().filter(|root| lies_in(&path, root)).max_by_key(|root| root.components().count());
     match root {
         Some(root) => Read::System { root: root.clone(), path },
         None => Read::File(path),
     }
+}
+
+/// Whether a path is another or lies below it. Both are spelled without `.` and doubled slashes.
+fn lies_in(path: &Path, directory: &Path) -> bool {
+    let (path, directory) = (path.as_os_str().as_bytes(), directory.as_os_str().as_bytes());
+    let rest = path.strip_prefix(directory);
+    rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/' || directory.ends_with(b"/"))
 }
 
 /// The files of `-include` and `-imacros`, as spelled.
@@ -195,8 +202,9 @@ fn exact(command: &Command, call: &Call, world: &dyn World) -> Result<Vec<PathBu
         let line = text.lines().find(|line| line.contains("error")).or(text.lines().next()).unwrap_or_default();
         return Err(Reason::Includes(line.to_owned()));
     }
-    let paths = rules::prerequisites(&answer.stdout).into_iter().map(|path| call.absolute(path));
-    let paths: Vec<PathBuf> = paths.collect();
+    let plain = |path: PathBuf| path.components().collect();
+    let paths: Vec<PathBuf> =
+        rules::prerequisites(&answer.stdout).into_iter().map(|path| plain(call.absolute(path))).collect();
     match paths.iter().find(|path| world.kind(path).is_none()) {
         Some(path) => Err(Reason::Includes(format!("{} is named by -M but is not there", path.display()))),
         None => Ok(paths),

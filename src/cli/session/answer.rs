@@ -20,7 +20,6 @@ use super::copy;
 use super::deliver::{CommandLine, Delivery};
 use super::moment::Sight;
 use super::probe::{is_our_own_output, is_probes, mixed};
-use super::rescue::Planned;
 use super::seal::{SealError, SealedStep};
 use super::stdin::{self, WithStdin};
 use super::wire::{self, Answer, Message};
@@ -203,8 +202,7 @@ impl Session {
             write_to(message.fds[2].as_ref(), b"gg: not started, since an earlier step has failed\n");
             return self.exit(socket, message, 1);
         }
-        let planned = || Planned { call: call.clone(), step: step.clone(), umask: message.umask, alias: alias.clone() };
-        self.deliveries.planned().keep(name, planned, step.kind);
+        self.deliveries.planned().keep(name, call, message.umask, &alias, step.kind);
         let thunk = Arc::new(thunk);
         let request = Request {
             name,

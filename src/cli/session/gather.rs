@@ -9,8 +9,9 @@ use std::path::{Component, Path, PathBuf};
 
 use gg_ir::AbsPath;
 use gg_models::scan::hash::QuickMap;
+use gg_store::Stamp;
 
-use super::moment::{Seen, Sight};
+use super::moment::{Seen, Sight, split};
 
 /// As many links as Linux follows in one path (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
@@ -41,6 +42,18 @@ pub enum Found {
     Nothing,
 }
 
+impl Found {
+    fn of(stamp: &Stamp) -> Self {
+        if stamp.is_dir() {
+            Self::Directory
+        } else if stamp.is_file() {
+            Self::File
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// The paths gathered so far, each without symlinks in its directories.
 pub struct Gather<'s> {
     sight: &'s dyn Sight,
@@ -48,7 +61,18 @@ pub struct Gather<'s> {
     /// Directories that are complete already: what lies in them is not gathered again.
     trees: BTreeSet<AbsPath>,
     /// Directories walked through, with what each led to.
-    walked: QuickMap<OsString, PathBuf>,
+    walked: QuickMap<OsString, Walked>,
+}
+
+/// What the path of a directory led to.
+#[derive(Clone, Debug)]
+struct Walked {
+    real: PathBuf,
+    /// There was no link on the way, nor anything else that could be spelled in another way.
+    straight: bool,
+    /// It lies in a directory that is gathered whole, as far as there were that many of those.
+    covered: bool,
+    trees: usize,
 }
 
 /// Whether a path lies in one of these directories.
@@ -78,18 +102,52 @@ impl<'s> Gather<'s> {
     /// Whatever the file system says, but for what does not exist.
     pub fn walk(&mut self, path: &Path) -> io::Result<(PathBuf, Found)> {
         // The directory of a path is mostly that of the last one.
-        if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
-            if let Some(real) = self.walked.get(parent.as_os_str()).cloned() {
-                return self.steps(real, [name.to_os_string()].into());
-            }
-            let (real, found) = self.steps("/".into(), parts(parent))?;
-            if found == Found::Directory {
-                self.walked.insert(parent.into(), real.clone());
-                return self.steps(real, [name.to_os_string()].into());
-            }
-            return Ok((real, Found::Nothing));
+        let Some((parent, name)) = split(path) else { return self.steps("/".into(), parts(path)) };
+        if !self.enter(parent)? {
+            return Ok((path.into(), Found::Nothing));
         }
-        self.steps("/".into(), parts(path))
+        let Walked { real, straight, .. } = &self.walked[parent.as_os_str()];
+        if *straight && let Seen::Plain(stamp) = self.sight.see(path)? {
+            return Ok((path.into(), Found::of(&stamp)));
+        }
+        let real = real.clone();
+        self.steps(real, [name.to_os_string()].into())
+    }
+
+    /// Whether `path` is a regular file in a directory that is gathered whole: then there is nothing to gather.
+    ///
+    /// # Errors
+    /// Whatever the file system says, but for what does not exist.
+    pub fn is_covered(&mut self, path: &Path) -> io::Result<bool> {
+        let Some((parent, _)) = split(path) else { return Ok(false) };
+        if !self.enter(parent)? {
+            return Ok(false);
+        }
+        let trees = self.trees.len();
+        let Walked { straight, covered, trees: known, .. } = &self.walked[parent.as_os_str()];
+        let (straight, mut covered) = (*straight, *covered);
+        if !covered && *known != trees {
+            covered = self.in_tree(parent);
+            if let Some(walked) = self.walked.get_mut(parent.as_os_str()) {
+                (walked.covered, walked.trees) = (covered, trees);
+            }
+        }
+        Ok(straight && covered && matches!(self.sight.see(path)?, Seen::Plain(stamp) if stamp.is_file()))
+    }
+
+    /// Walks to a directory, and keeps where that led; whether it is one.
+    fn enter(&mut self, path: &Path) -> io::Result<bool> {
+        if self.walked.contains_key(path.as_os_str()) {
+            return Ok(true);
+        }
+        let (real, found) = self.steps("/".into(), parts(path))?;
+        if found != Found::Directory {
+            return Ok(false);
+        }
+        let straight = real.as_os_str() == path.as_os_str();
+        let (covered, trees) = (self.in_tree(&real), self.trees.len());
+        self.walked.insert(path.into(), Walked { real, straight, covered, trees });
+        Ok(true)
     }
 
     fn steps(&mut self, mut at: PathBuf, mut ahead: Vec<OsString>) -> io::Result<(PathBuf, Found)> {
@@ -127,13 +185,7 @@ impl<'s> Gather<'s> {
                 continue;
             };
             at = next;
-            found = if stamp.is_dir() {
-                Found::Directory
-            } else if stamp.is_file() {
-                Found::File
-            } else {
-                Found::Other
-            };
+            found = Found::of(&stamp);
         }
         Ok((at, found))
     }

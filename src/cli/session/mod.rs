@@ -3,6 +3,7 @@
 //! # Layout, in the order in which a call travels
 //!
 //! - `wire`: what a stub says and what it is answered
+//! - `callers`: the threads that wait for calls
 //! - `answer`: what becomes of one call
 //! - `copy`: copies of placeholders
 //! - `probe`: which calls are awaited, and what is remembered of those that failed
@@ -21,6 +22,7 @@
 mod alias;
 mod answer;
 mod answers;
+mod callers;
 mod copy;
 mod deliver;
 mod detours;
@@ -58,6 +60,7 @@ use gg_store::Store;
 
 use self::alias::Aliases;
 use self::answers::Answers;
+use self::callers::Callers;
 use crate::compile_commands::CompileCommands;
 use crate::console::Console;
 use crate::stand_ins;
@@ -175,20 +178,7 @@ impl Session {
         });
         // Set once, here.
         let _ = session.machine.forcer().0.set(Arc::downgrade(&session));
-        let accepting = Arc::clone(&session);
-        std::thread::Builder::new()
-            .name("gg-session".into())
-            .spawn(move || {
-                for socket in listener.incoming() {
-                    let (Ok(socket), false) = (socket, accepting.closing.load(Ordering::SeqCst)) else { continue };
-                    let session = Arc::clone(&accepting);
-                    let spawned =
-                        std::thread::Builder::new().name("gg-call".into()).spawn(move || session.serve(&socket));
-                    // Without a thread the connection closes, and the stub becomes the real tool.
-                    drop(spawned);
-                }
-            })
-            .with_context(at)?;
+        Callers::start(Arc::clone(&session), listener).with_context(at)?;
         Ok(session)
     }
 
@@ -213,6 +203,11 @@ impl Session {
     /// From now on, nobody is answered.
     pub fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether nobody is answered any more.
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// Computes what a placeholder stands for and puts it in its place.

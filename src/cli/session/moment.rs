@@ -301,7 +301,7 @@ fn state(stamp: &Stamp) -> State {
 }
 
 /// A path as a directory and a name in it; `None` for what is spelled in any other way.
-fn split(path: &Path) -> Option<(&Path, &OsStr)> {
+pub fn split(path: &Path) -> Option<(&Path, &OsStr)> {
     let bytes = path.as_os_str().as_bytes();
     let slash = bytes.iter().rposition(|&byte| byte == b'/')?;
     let name = &bytes[slash + 1..];

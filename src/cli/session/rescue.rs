@@ -1,57 +1,98 @@
 //! What is tried before a failure is believed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use gg_ir::{Name, Thunk};
-use gg_models::{Call, Step, StepKind};
+use gg_models::{Call, Environment, Plan, StepKind};
 
 use super::Session;
 use super::alias::Alias;
 use super::moment::Disk;
 
-/// A step as it was planned, kept until it has ended.
-#[derive(Clone, Debug)]
+/// A call that a step was planned for, kept until the step has ended. There may be tens of thousands, so what the model said
+/// is not kept: it can be asked again.
+#[derive(Debug)]
 pub struct Planned {
-    /// The call.
-    pub call: Call,
-    /// The model's answer.
-    pub step: Step,
-    /// The call's file mode creation mask.
-    pub umask: u32,
-    /// The names under which it was sealed.
-    pub alias: Alias,
+    tool: PathBuf,
+    argv: Vec<OsString>,
+    cwd: PathBuf,
+    env: Arc<Environment>,
+    umask: u32,
+    alias: Alias,
+}
+
+impl Planned {
+    fn call(&self) -> Call {
+        let Self { tool, argv, cwd, env, .. } = self;
+        Call { tool: tool.clone(), argv: argv.clone(), cwd: cwd.clone(), env: (**env).clone() }
+    }
+}
+
+/// As many environments are compared with that of a call; most calls of a build have one of a few.
+const ENVIRONMENTS: usize = 16;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Changed by single calls: whole even if a thread panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The steps whose inputs could be found more exactly.
 #[derive(Debug, Default)]
 pub struct Steps {
-    planned: Mutex<HashMap<Name, Arc<Planned>>>,
+    planned: Mutex<HashMap<Name, Planned>>,
+    /// The environments of the latest calls, newest last.
+    environments: Mutex<Vec<Arc<Environment>>>,
     /// Those whose inputs were not all that the tool reads.
     widened: Mutex<HashSet<Name>>,
 }
 
 impl Steps {
-    /// Keeps a step, if a preprocessor could say more about its inputs.
-    pub fn keep(&self, name: Name, planned: impl FnOnce() -> Planned, kind: StepKind) {
-        if matches!(kind, StepKind::Compile | StepKind::Preprocess | StepKind::CompileLink | StepKind::Assemble) {
-            let mut steps = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-            steps.entry(name).or_insert_with(|| Arc::new(planned()));
+    /// Keeps the call of a step, if a preprocessor could say more about the step's inputs. `umask` is the call's, and `alias`
+    /// has the names under which the step was sealed.
+    pub fn keep(&self, name: Name, call: &Call, umask: u32, alias: &Alias, kind: StepKind) {
+        if !matches!(kind, StepKind::Compile | StepKind::Preprocess | StepKind::CompileLink | StepKind::Assemble) {
+            return;
         }
+        let env = self.environment(&call.env);
+        let mut steps = locked(&self.planned);
+        steps.entry(name).or_insert_with(|| Planned {
+            tool: call.tool.clone(),
+            argv: call.argv.clone(),
+            cwd: call.cwd.clone(),
+            env,
+            umask,
+            alias: alias.clone(),
+        });
     }
 
-    /// Takes a step out.
-    pub fn take(&self, name: &Name) -> Option<Arc<Planned>> {
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
+    /// The one copy of an environment.
+    fn environment(&self, env: &Environment) -> Arc<Environment> {
+        let mut known = locked(&self.environments);
+        if let Some(same) = known.iter().rev().find(|known| ***known == *env) {
+            return Arc::clone(same);
+        }
+        if known.len() == ENVIRONMENTS {
+            known.remove(0);
+        }
+        known.push(Arc::new(env.clone()));
+        Arc::clone(&known[known.len() - 1])
+    }
+
+    /// Takes a call out.
+    pub fn take(&self, name: &Name) -> Option<Planned> {
+        locked(&self.planned).remove(name)
     }
 
     /// Whether a step turned out to read more than it was given.
     pub fn was_widened(&self, name: &Name) -> bool {
-        self.widened.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+        locked(&self.widened).contains(name)
     }
 
     fn widen(&self, name: &Name) {
-        self.widened.lock().unwrap_or_else(PoisonError::into_inner).insert(*name);
+        locked(&self.widened).insert(*name);
     }
 }
 
@@ -76,11 +117,12 @@ impl Rescue {
         let session = self.session()?;
         let steps = session.deliveries.planned();
         let planned = steps.take(name)?;
-        let more = session.models.exact_reads(&planned.call, &session.machine).ok()?;
-        let mut step = planned.step.clone();
+        let call = planned.call();
+        let more = session.models.exact_reads(&call, &session.machine).ok()?;
+        let Plan::Thunk(mut step) = session.models.plan(&call, &session.machine) else { return None };
         step.reads.extend(more);
-        let toolchain = session.models.toolchain(&planned.call.tool, &session.machine, &planned.call.env).ok()?;
-        let sealed = session.sealer.seal(&planned.call, &step, &toolchain, planned.umask, None, &Disk).ok()?;
+        let toolchain = session.models.toolchain(&call.tool, &session.machine, &call.env).ok()?;
+        let sealed = session.sealer.seal(&call, &step, &toolchain, planned.umask, None, &Disk).ok()?;
         let thunk = session.aliases.renamed(&planned.alias, &sealed.thunk)?;
         let widened = session.store.put_thunk(&thunk).ok()?;
         if widened == *name {

@@ -222,6 +222,9 @@ impl Sealer {
     /// A file found in a directory of the system: the whole top-level directory that it is in becomes visible, since
     /// that is one input in place of hundreds; a file at the top is taken by itself.
     fn system(&self, gather: &mut Gather, path: &Path, root: &Path) -> Result<(), SealError> {
+        if gather.is_covered(path).map_err(at(path))? {
+            return Ok(());
+        }
         if let Ok(rest) = path.strip_prefix(root) {
             let mut parts = rest.components();
             if let (Some(std::path::Component::Normal(first)), Some(_)) = (parts.next(), parts.next()) {
