@@ -77,6 +77,7 @@ impl Case<'_> {
             }
             Call::View => {
                 self.judge.views.change();
+                self.guard.aliased(None);
                 None
             }
             Call::Refuse => Some(Verdict::Fail(libc::ENOSYS)),
@@ -196,6 +197,7 @@ impl Case<'_> {
 
     fn link(&self, from: Place, to: Place) -> Option<Verdict> {
         let found = from.look()?;
+        self.guard.aliased(Some(found.id));
         if !self.guard.concerns(found.id) {
             return None;
         }

@@ -163,6 +163,12 @@ pub trait Guard: Send + Sync + 'static {
         false
     }
 
+    /// Any file, placeholder or not, is about to get a further name, or (`None`) something is about to be mounted: from now on
+    /// files may change under other names than the known ones. Called on a supervisor's thread before the call goes on.
+    fn aliased(&self, file: Option<FileId>) {
+        let _ = file;
+    }
+
     /// A regular file with an execute bit is about to be executed. The path is absolute but otherwise as the process
     /// gave it. Called on a supervisor's thread; for reports.
     fn executed(&self, program: &Path);

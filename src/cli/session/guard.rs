@@ -19,6 +19,7 @@ pub struct SessionGuard {
 impl SessionGuard {
     /// A guard.
     pub fn new(session: Arc<Session>) -> Self {
+        session.directories.keep_files();
         Self { session, executed: Mutex::default() }
     }
 
@@ -50,6 +51,10 @@ impl Guard for SessionGuard {
     fn renamed(&self, from: &Path, to: &Path) {
         // A journal that cannot be written costs the repair after a crash, nothing now.
         let _ = self.session.placeholders.moved(from, to);
+    }
+
+    fn aliased(&self, file: Option<FileId>) {
+        self.session.directories.aliased(file.map(|file| (file.device, file.inode)));
     }
 
     fn linked(&self, file: FileId, name: &Path) -> bool {

@@ -8,7 +8,8 @@
 //! - `copy`: copies of placeholders
 //! - `probe`: which calls are awaited, and what is remembered of those that failed
 //! - `temporary`, `alias`: probes whose names are made up anew each time, under names that stay the same
-//! - `machine`: the file system and programs as models see them; `moment`: the same for one call, looked at once
+//! - `machine`: the file system and programs as models see them; `moment`: the same for one call, looked at once;
+//!   `directories`: what is known of directories from call to call; `notices`: what the kernel says about changes in them
 //! - `answers`: what programs answered, kept from build to build
 //! - `stdin`: what a call reads from its standard input
 //! - `gather`, `seal`: from a model's step to a thunk
@@ -26,11 +27,13 @@ mod callers;
 mod copy;
 mod deliver;
 mod detours;
+mod directories;
 mod gather;
 mod guard;
 mod journal;
 mod machine;
 mod moment;
+mod notices;
 mod placeholders;
 mod probe;
 mod recover;
@@ -67,10 +70,11 @@ use crate::stand_ins;
 use crate::wanted::Wanted;
 pub use deliver::Deliveries;
 use detours::Detours;
+use directories::Directories;
 pub use guard::SessionGuard;
 pub use journal::{Heir, Journal};
 use machine::{Force, Machine};
-use moment::{Directories, Moment};
+use moment::Moment;
 pub use placeholders::Placeholders;
 pub use recover::{Repair, recover};
 pub use rescue::Rescue;

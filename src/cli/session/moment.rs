@@ -1,30 +1,20 @@
-//! The file system at the moment of one call: each path is looked at once, and directories that have not changed since an
-//! earlier call tell by themselves what is not in them.
-//!
-//! A compile looks for hundreds of headers in tens of directories, mostly where they are not. The names in a directory are
-//! therefore kept from call to call, together with the directory's own stamp: its time of change is set whenever a
-//! name comes or goes, so one look at the directory stands for all names that it lacks.
+//! The file system at the moment of one call: each path is looked at once, and what is known of directories from earlier
+//! calls is made use of.
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use gg_models::scan::hash::QuickMap;
 use gg_models::{Answer, Environment, FileKind, Names, State, World};
 use gg_store::Stamp;
 
-use super::machine::{Force, Machine, is_settled, was_settled};
-
-/// Names are kept for directories in which this many were looked for in vain: a list costs more than a few looks.
-const WORTH_LISTING: u32 = 4;
-
-/// Directories with more entries than this are not kept.
-const MOST_NAMES: usize = 100_000;
+use super::directories::{Directories, Files};
+use super::machine::{Force, Machine, was_settled};
 
 /// As many paths as a compile looks at.
 const MANY_PATHS: usize = 512;
@@ -88,114 +78,14 @@ impl Sight for Disk {
     }
 }
 
-/// The names in a directory, as of its stamp.
-#[derive(Clone, Debug)]
-struct Listed {
-    stamp: Stamp,
-    names: Arc<Names>,
-}
-
-/// What is known of a directory from call to call.
-#[derive(Debug, Default)]
-struct Known {
-    /// How often something was not in it.
-    misses: u32,
-    listed: Option<Listed>,
-    /// Its names are no proof of what is not there.
-    unfit: bool,
-}
-
-/// The directories of a session, by device and inode.
-#[derive(Debug, Default)]
-pub struct Directories(Mutex<HashMap<(u64, u64), Known>>);
-
 /// A directory at the moment of a call.
 #[derive(Clone, Debug)]
-enum Directory {
-    /// There is none.
-    Absent,
-    /// One whose names are not known.
-    There(Stamp),
-    /// One whose names are known.
-    Listed(Arc<Names>),
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Caches, changed by single calls: whole even if a thread panicked.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Directories {
-    /// The names in the directory with this stamp, if they are known.
-    fn names(&self, stamp: &Stamp) -> Option<Arc<Names>> {
-        let known = locked(&self.0);
-        let listed = known.get(&(stamp.device, stamp.inode))?.listed.as_ref()?;
-        (listed.stamp == *stamp).then(|| Arc::clone(&listed.names))
-    }
-
-    /// Something was not in the directory at `path`, which has this stamp: its names, if it is time to know them.
-    fn missed(&self, path: &Path, stamp: &Stamp) -> Option<Arc<Names>> {
-        let key = (stamp.device, stamp.inode);
-        {
-            let mut known = locked(&self.0);
-            let known = known.entry(key).or_default();
-            known.misses += 1;
-            if known.unfit || known.misses < WORTH_LISTING {
-                return None;
-            }
-            // One that changes all the time is not read all the time.
-            known.misses = 0;
-        }
-        // A change in the same tick of the clock would not show.
-        if !is_settled(stamp) || is_coarse(stamp) {
-            return None;
-        }
-        let fits = |names: &Names| names.len() <= MOST_NAMES && tells_case(path, names);
-        let names = if is_local(path) { list(path).ok().filter(fits) } else { None };
-        let unchanged = Seen::at(path).is_ok_and(|seen| seen.followed() == Some(*stamp));
-        let mut known = locked(&self.0);
-        let known = known.entry(key).or_default();
-        known.unfit = names.is_none();
-        known.listed = names.filter(|_| unchanged).map(|names| Listed { stamp: *stamp, names: Arc::new(names) });
-        known.listed.as_ref().map(|listed| Arc::clone(&listed.names))
-    }
-}
-
-fn list(path: &Path) -> io::Result<Names> {
-    fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
-}
-
-/// Whether a time may be one of a clock that counts seconds, and the second not be over.
-fn is_coarse(stamp: &Stamp) -> bool {
-    let changed = Duration::from_nanos(u64::try_from(stamp.ctime_ns).unwrap_or(0));
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(changed);
-    changed.subsec_nanos() == 0 && since < Duration::from_secs(3)
-}
-
-/// Whether a directory is on a file system of this machine where names are what a list says, and a change of them shows at
-/// once; elsewhere names can come with their first use, or change at another machine.
-fn is_local(path: &Path) -> bool {
-    /// statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS.
-    const LOCAL: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1];
-    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: plain integers, for which zeros are valid.
-    let mut info: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: a C string and a structure that outlive the call.
-    let asked = unsafe { libc::statfs(path.as_ptr(), &raw mut info) };
-    asked == 0 && LOCAL.contains(&(info.f_type as u32))
-}
-
-/// Whether a directory tells upper from lower case. One that does not has more names than it lists.
-fn tells_case(path: &Path, names: &Names) -> bool {
-    let turned = names.iter().find_map(|name| {
-        let bytes = name.as_bytes();
-        let turn =
-            |byte: &u8| if byte.is_ascii_lowercase() { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() };
-        let other = OsString::from(OsStr::from_bytes(&bytes.iter().map(turn).collect::<Vec<_>>()));
-        (other != *name && !names.contains(&other)).then_some(other)
-    });
-    // Names without letters have no case, and a directory of nothing else need not be kept.
-    turned.is_some_and(|name| matches!(Seen::at(&path.join(name)), Ok(Seen::Nothing)))
+struct Directory {
+    stamp: Stamp,
+    /// The names in it, if they are known.
+    names: Option<Arc<Names>>,
+    /// What its files are, if that is kept.
+    files: Option<Arc<Files>>,
 }
 
 /// The file system at one moment.
@@ -211,7 +101,7 @@ pub struct Moment<'m, F> {
 struct View {
     // By the path as a string, whose hash is the cheaper.
     seen: QuickMap<OsString, Seen>,
-    directories: QuickMap<OsString, Directory>,
+    directories: QuickMap<OsString, Option<Directory>>,
     /// How many files had been computed for the machine when this was looked at.
     forced: u64,
 }
@@ -221,64 +111,63 @@ impl<'m, F: Force> Moment<'m, F> {
     pub fn new(machine: &'m Machine<F>, directories: &'m Directories) -> Self {
         let seen = QuickMap::with_capacity_and_hasher(MANY_PATHS, Default::default());
         let view = View { seen, forced: machine.forced(), ..View::default() };
-        Self { machine, directories, begun: SystemTime::now(), view: Mutex::new(view) }
+        let begun = SystemTime::now();
+        directories.refresh();
+        Self { machine, directories, begun, view: Mutex::new(view) }
     }
 
     fn view(&self) -> MutexGuard<'_, View> {
-        let mut view = locked(&self.view);
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         // Who waited for a file to be computed is in another moment.
         let forced = self.machine.forced();
         if view.forced != forced {
             *view = View { forced, ..View::default() };
+            self.directories.refresh();
         }
         view
     }
 
-    /// What is at a path that is likely to be there, without a look at its directory.
-    fn straight(&self, path: &Path) -> io::Result<Seen> {
-        let mut view = self.view();
-        if let Some(seen) = view.seen.get(path.as_os_str()) {
-            return Ok(*seen);
-        }
-        let seen = Seen::at(path)?;
-        view.seen.insert(path.into(), seen);
-        Ok(seen)
-    }
-
-    fn look(&self, view: &mut View, path: &Path) -> io::Result<Seen> {
+    /// What is at a path. One that is likely to be there is not looked for among the names of its directory.
+    fn look(&self, view: &mut View, path: &Path, likely: bool) -> io::Result<Seen> {
         if let Some(seen) = view.seen.get(path.as_os_str()) {
             return Ok(*seen);
         }
         let Some((parent, name)) = split(path) else { return Seen::at(path) };
-        let seen = match self.directory(view, parent)? {
-            Directory::Absent => Seen::Nothing,
-            // Not worth remembering: it is as quickly seen again.
-            Directory::Listed(names) if name.is_ascii() && !names.contains(name) => return Ok(Seen::Nothing),
-            Directory::Listed(_) => Seen::at(path)?,
-            Directory::There(stamp) => {
-                let seen = Seen::at(path)?;
-                if seen == Seen::Nothing
-                    && let Some(names) = self.directories.missed(parent, &stamp)
-                {
-                    view.directories.insert(parent.into(), Directory::Listed(names));
-                }
-                seen
-            }
+        let Some(directory) = self.directory(view, parent)? else {
+            view.seen.insert(path.into(), Seen::Nothing);
+            return Ok(Seen::Nothing);
         };
+        if !likely && directory.names.as_ref().is_some_and(|names| name.is_ascii() && !names.contains(name)) {
+            // Not worth remembering: it is as quickly seen again.
+            return Ok(Seen::Nothing);
+        }
+        let seen = match &directory.files {
+            Some(files) => match files.get(name) {
+                Some(stamp) => Seen::Plain(stamp),
+                None => self.directories.look(files, path, name)?,
+            },
+            None => Seen::at(path)?,
+        };
+        if seen == Seen::Nothing
+            && directory.names.is_none()
+            && let Some(names) = self.directories.missed(parent, &directory.stamp)
+        {
+            view.directories.insert(parent.into(), Some(Directory { names: Some(names), ..directory }));
+        }
         view.seen.insert(path.into(), seen);
         Ok(seen)
     }
 
-    fn directory(&self, view: &mut View, path: &Path) -> io::Result<Directory> {
+    fn directory(&self, view: &mut View, path: &Path) -> io::Result<Option<Directory>> {
         if let Some(known) = view.directories.get(path.as_os_str()) {
             return Ok(known.clone());
         }
-        let directory = match self.look(view, path)?.followed() {
-            Some(stamp) if stamp.is_dir() => {
-                self.directories.names(&stamp).map_or(Directory::There(stamp), Directory::Listed)
-            }
-            _ => Directory::Absent,
-        };
+        let stamp = self.look(view, path, false)?.followed().filter(Stamp::is_dir);
+        let directory = stamp.map(|stamp| Directory {
+            stamp,
+            names: self.directories.names(&stamp),
+            files: self.directories.files(path, &stamp),
+        });
         view.directories.insert(path.into(), directory.clone());
         Ok(directory)
     }
@@ -312,8 +201,7 @@ pub fn split(path: &Path) -> Option<(&Path, &OsStr)> {
 
 impl<F: Force> Sight for Moment<'_, F> {
     fn see(&self, path: &Path) -> io::Result<Seen> {
-        let mut view = self.view();
-        self.look(&mut view, path)
+        self.look(&mut self.view(), path, false)
     }
 }
 
@@ -323,15 +211,14 @@ impl<F: Force> World for Moment<'_, F> {
     }
 
     fn glance(&self, path: &Path) -> (Option<FileKind>, Option<State>) {
-        let Some(stamp) = self.straight(path).ok().and_then(Seen::followed) else { return (None, None) };
+        let Some(stamp) = self.look(&mut self.view(), path, true).ok().and_then(Seen::followed) else {
+            return (None, None);
+        };
         (Some(kind(&stamp)), was_settled(&stamp, self.begun).then(|| state(&stamp)))
     }
 
     fn names(&self, directory: &Path) -> Option<Arc<Names>> {
-        match self.directory(&mut self.view(), directory) {
-            Ok(Directory::Listed(names)) => Some(names),
-            _ => None,
-        }
+        self.directory(&mut self.view(), directory).ok()??.names
     }
 
     fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {
@@ -382,6 +269,11 @@ impl<F: Force> World for Moment<'_, F> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::{Seek, Write};
+    use std::os::fd::AsRawFd;
+    use std::time::Duration;
+
     use gg_ir::Placeholder;
 
     use super::*;
@@ -396,7 +288,7 @@ mod tests {
 
     /// Looks for what is not there in several moments, until the names are known.
     fn learn(machine: &Machine<Nobody>, directories: &Directories, folder: &Path) {
-        for number in 0..WORTH_LISTING {
+        for number in 0..4 {
             let moment = Moment::new(machine, directories);
             assert_eq!(moment.see(&folder.join(format!("none{number}"))).unwrap(), Seen::Nothing);
         }
@@ -472,5 +364,146 @@ mod tests {
             );
         }
         assert!(moment.resolve(&real.join("none")).is_err());
+    }
+
+    /// A folder with a header that has been looked at, and is known to be kept.
+    fn kept(machine: &Machine<Nobody>, directories: &Directories) -> (tempfile::TempDir, PathBuf) {
+        directories.keep_files();
+        let folder = tempfile::tempdir().unwrap();
+        let header = folder.path().join("x.h");
+        fs::write(&header, "first").unwrap();
+        std::thread::sleep(Duration::from_millis(150));
+        for _ in 0..2 {
+            assert_eq!(Moment::new(machine, directories).glance(&header).0, Some(FileKind::File));
+        }
+        assert!(is_kept(directories, &header));
+        (folder, header)
+    }
+
+    fn is_kept(directories: &Directories, file: &Path) -> bool {
+        let folder = file.parent().unwrap();
+        let files = directories.files(folder, &Stamp::of(folder).unwrap());
+        files.is_some_and(|files| files.get(file.file_name().unwrap()).is_some())
+    }
+
+    #[test]
+    fn every_change_of_a_kept_file_is_seen_at_the_next_moment() {
+        let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+        type Change = fn(&Path);
+        let changes: [(&str, Change); 11] = [
+            ("written anew", |path| fs::write(path, "other").unwrap()),
+            ("appended to", |path| File::options().append(true).open(path).unwrap().write_all(b"!").unwrap()),
+            ("cut", |path| File::options().write(true).open(path).unwrap().set_len(1).unwrap()),
+            ("cut by its name", |path| {
+                let name = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+                // SAFETY: a C string.
+                assert_eq!(unsafe { libc::truncate(name.as_ptr(), 2) }, 0);
+            }),
+            ("touched", |path| {
+                File::options().write(true).open(path).unwrap().set_modified(SystemTime::now()).unwrap()
+            }),
+            ("given other permissions", |path| {
+                fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            }),
+            ("replaced", |path| {
+                fs::write(path.with_extension("new"), "other").unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            }),
+            ("removed", |path| fs::remove_file(path).unwrap()),
+            ("moved away", |path| fs::rename(path, path.with_extension("old")).unwrap()),
+            ("made a link", |path| {
+                fs::remove_file(path).unwrap();
+                std::os::unix::fs::symlink("nowhere", path).unwrap();
+            }),
+            ("changed through memory", |path| {
+                let file = File::options().read(true).write(true).open(path).unwrap();
+                // SAFETY: five bytes of a file that has them, written before they are let go.
+                unsafe {
+                    let shared = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+                    let at = libc::mmap(std::ptr::null_mut(), 5, shared.0, shared.1, file.as_raw_fd(), 0);
+                    assert_ne!(at, libc::MAP_FAILED);
+                    drop(file);
+                    at.cast::<u8>().write(b'F');
+                    assert_eq!(libc::munmap(at, 5), 0);
+                }
+            }),
+        ];
+        for (what, change) in changes {
+            let (_folder, header) = kept(&machine, &directories);
+            let before = Moment::new(&machine, &directories).see(&header).unwrap();
+            change(&header);
+            let now = Seen::at(&header).unwrap();
+            assert_ne!(now, before, "{what}");
+            assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), now, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_change_in_the_same_tick_is_told_to_whoever_asks_for_content() {
+        let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+        let (_folder, header) = kept(&machine, &directories);
+        let mut file = File::options().write(true).open(&header).unwrap();
+        for round in 0..200u32 {
+            let text = format!("{round:05}");
+            file.rewind().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let moment = Moment::new(&machine, &directories);
+            // A state that vouches for the content must not be that of a file that has just changed.
+            assert_eq!(moment.glance(&header), (Some(FileKind::File), None));
+            assert_eq!(*moment.read(&header).unwrap(), *text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_file_with_more_names_than_one_is_not_kept() {
+        let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+        let (_folder, header) = kept(&machine, &directories);
+        let elsewhere = tempfile::tempdir_in(header.ancestors().nth(2).unwrap()).unwrap();
+        let other = elsewhere.path().join("y.h");
+        let stamp = Stamp::of(&header).unwrap();
+        directories.aliased(Some((stamp.device, stamp.inode)));
+        assert!(!is_kept(&directories, &header));
+        // The link is made after it was announced.
+        Moment::new(&machine, &directories).see(&header).unwrap();
+        assert!(!is_kept(&directories, &header));
+        fs::hard_link(&header, &other).unwrap();
+        for text in ["second", "third"] {
+            fs::write(&other, text).unwrap();
+            let seen = Moment::new(&machine, &directories).see(&header).unwrap();
+            assert_eq!(seen, Seen::at(&header).unwrap());
+            assert!(!is_kept(&directories, &header));
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_replaced_has_other_files() {
+        let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+        let (folder, header) = kept(&machine, &directories);
+        let (place, aside) = (folder.path().to_path_buf(), folder.path().with_extension("aside"));
+        fs::rename(&place, &aside).unwrap();
+        assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), Seen::Nothing);
+        fs::create_dir(&place).unwrap();
+        assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), Seen::Nothing);
+        fs::write(&header, "another").unwrap();
+        assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), Seen::at(&header).unwrap());
+        fs::remove_dir_all(&place).unwrap();
+        fs::rename(&aside, &place).unwrap();
+        assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), Seen::at(&header).unwrap());
+    }
+
+    #[test]
+    fn more_changes_than_the_kernel_keeps_are_not_lost() {
+        let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+        let (folder, header) = kept(&machine, &directories);
+        let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+        let most: usize = most.trim().parse().unwrap();
+        let other = folder.path().join("other");
+        // Two files in turns: equal notices in a row are told once.
+        for round in 0..most / 2 {
+            let name = if round % 2 == 0 { &other } else { &other.with_extension("too") };
+            fs::write(name, "").unwrap();
+        }
+        fs::write(&header, "changed at last").unwrap();
+        assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), Seen::at(&header).unwrap());
     }
 }

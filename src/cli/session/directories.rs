@@ -1,0 +1,303 @@
+//! What is known of directories from call to call.
+//!
+//! A compile looks for hundreds of headers in tens of directories, mostly where they are not. The names in a directory are
+//! therefore kept, together with the directory's own stamp: its time of change is set whenever a name comes or goes, so
+//! one look at the directory stands for all names that it lacks.
+//!
+//! What its files are is kept as well, for as long as the kernel tells of no change ([`Notices`]). That is only so where
+//! the kernel would tell: on a file system of this machine, of a file with one name only, which is not another one
+//! mounted there.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use gg_models::Names;
+use gg_models::scan::hash::{QuickMap, QuickSet};
+use gg_store::Stamp;
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+
+use super::machine::is_settled;
+use super::moment::Seen;
+use super::notices::{Notice, Notices};
+
+/// Names are kept for directories in which this many were looked for in vain: a list costs more than a few looks.
+const WORTH_LISTING: u32 = 4;
+
+/// Directories with more entries than this are not kept.
+const MOST_NAMES: usize = 100_000;
+
+/// A directory, whatever its path: device and inode.
+type Id = (u64, u64);
+
+/// The names in a directory, as of its stamp.
+#[derive(Clone, Debug)]
+struct Listed {
+    stamp: Stamp,
+    names: Arc<Names>,
+}
+
+/// What the files of a watched directory are.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    stamps: Mutex<QuickMap<OsString, Stamp>>,
+    /// How many changes the kernel has told of.
+    changes: AtomicU64,
+}
+
+impl Files {
+    /// What a file is, if nothing has happened to it since it was looked at.
+    pub fn get(&self, name: &OsStr) -> Option<Stamp> {
+        locked(&self.stamps).get(name).copied()
+    }
+
+    fn forget(&self, name: Option<&OsStr>) {
+        let mut stamps = locked(&self.stamps);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        match name {
+            Some(name) => drop(stamps.remove(name)),
+            None => stamps.clear(),
+        }
+    }
+}
+
+/// What is known of a directory from call to call.
+#[derive(Debug, Default)]
+struct Known {
+    /// How often something was not in it.
+    misses: u32,
+    listed: Option<Listed>,
+    /// Its names are no proof of what is not there.
+    unfit: bool,
+    watched: Watched,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Watched {
+    /// It has not been tried.
+    #[default]
+    Not,
+    /// It cannot be.
+    Never,
+    Yes(Arc<Files>),
+}
+
+/// The directories of a session, by device and inode.
+#[derive(Debug, Default)]
+pub struct Directories {
+    known: Mutex<HashMap<Id, Known>>,
+    /// Whoever makes a hard link tells.
+    keeps: AtomicBool,
+    watches: Mutex<Watches>,
+    /// Files that have had more than one name.
+    linked: Mutex<QuickSet<Id>>,
+}
+
+#[derive(Debug, Default)]
+struct Watches {
+    notices: Option<Notices>,
+    directories: HashMap<i32, (Id, Arc<Files>)>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Caches, changed by single calls: whole even if a thread panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn id(stamp: &Stamp) -> Id {
+    (stamp.device, stamp.inode)
+}
+
+impl Directories {
+    /// From now on what files are is kept: [`Directories::aliased`] will be told of all hard links.
+    pub fn keep_files(&self) {
+        self.keeps.store(true, Ordering::Release);
+    }
+
+    /// A file, by device and inode, gets one more name, or something is mounted.
+    pub fn aliased(&self, file: Option<(u64, u64)>) {
+        locked(&self.linked).extend(file);
+        self.forget_all(&locked(&self.watches));
+    }
+
+    /// Takes note of all that has happened up to now.
+    pub fn refresh(&self) {
+        if self.keeps.load(Ordering::Acquire) {
+            self.hear(&mut locked(&self.watches));
+        }
+    }
+
+    fn hear(&self, watches: &mut Watches) {
+        let Watches { notices: Some(notices), directories } = watches else { return };
+        let mut gone = Vec::new();
+        let mut lost = false;
+        let heard = notices.read(|notice| match notice {
+            Notice::Changed(watch, name) => {
+                if let Some((_, files)) = directories.get(&watch) {
+                    files.forget(Some(&name));
+                }
+            }
+            Notice::Gone(watch) => gone.push(watch),
+            Notice::Lost => lost = true,
+        });
+        for watch in gone {
+            if let Some((id, files)) = directories.remove(&watch) {
+                files.forget(None);
+                if let Some(known) = locked(&self.known).get_mut(&id) {
+                    known.watched = Watched::Not;
+                }
+            }
+        }
+        if lost || heard.is_err() {
+            self.forget_all(watches);
+        }
+    }
+
+    fn forget_all(&self, watches: &Watches) {
+        watches.directories.values().for_each(|(_, files)| files.forget(None));
+    }
+
+    /// What the files of the directory with this stamp are, which `path` leads to; `None` where that cannot be kept.
+    pub(super) fn files(&self, path: &Path, stamp: &Stamp) -> Option<Arc<Files>> {
+        if !self.keeps.load(Ordering::Acquire) {
+            return None;
+        }
+        match locked(&self.known).entry(id(stamp)).or_default().watched.clone() {
+            Watched::Yes(files) => return Some(files),
+            Watched::Never => return None,
+            Watched::Not => {}
+        }
+        let watched = self.watch(path, stamp);
+        let files = watched.as_ref().ok().map(Arc::clone);
+        locked(&self.known).entry(id(stamp)).or_default().watched = watched.map_or(Watched::Never, Watched::Yes);
+        files
+    }
+
+    fn watch(&self, path: &Path, stamp: &Stamp) -> io::Result<Arc<Files>> {
+        if !is_local(path) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let mut watches = locked(&self.watches);
+        if watches.notices.is_none() {
+            watches.notices = Some(Notices::new()?);
+        }
+        let Watches { notices: Some(notices), directories } = &mut *watches else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let watch = notices.watch(path)?;
+        // It may have become another one since it was looked at.
+        let same = Seen::at(path).is_ok_and(|seen| seen.followed().is_some_and(|now| id(&now) == id(stamp)));
+        if !same {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let (_, files) = directories.entry(watch).or_insert_with(|| (id(stamp), Arc::default()));
+        Ok(Arc::clone(files))
+    }
+
+    /// Looks at a name in a directory, and keeps what a file there is if that can be.
+    ///
+    /// # Errors
+    /// Whatever the file system says, but for what does not exist.
+    pub(super) fn look(&self, files: &Files, path: &Path, name: &OsStr) -> io::Result<Seen> {
+        let before = files.changes.load(Ordering::Acquire);
+        let seen = Seen::at(path)?;
+        let Seen::Plain(stamp) = seen else { return Ok(seen) };
+        if stamp.is_file() && tells(path, &stamp) && !locked(&self.linked).contains(&id(&stamp)) {
+            // What has happened since it was looked at has been told by now.
+            self.refresh();
+            let mut stamps = locked(&files.stamps);
+            if files.changes.load(Ordering::Acquire) == before {
+                stamps.insert(name.into(), stamp);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// The names in the directory with this stamp, if they are known.
+    pub(super) fn names(&self, stamp: &Stamp) -> Option<Arc<Names>> {
+        let known = locked(&self.known);
+        let listed = known.get(&id(stamp))?.listed.as_ref()?;
+        (listed.stamp == *stamp).then(|| Arc::clone(&listed.names))
+    }
+
+    /// Something was not in the directory at `path`, which has this stamp: its names, if it is time to know them.
+    pub(super) fn missed(&self, path: &Path, stamp: &Stamp) -> Option<Arc<Names>> {
+        {
+            let mut known = locked(&self.known);
+            let known = known.entry(id(stamp)).or_default();
+            known.misses += 1;
+            if known.unfit || known.misses < WORTH_LISTING {
+                return None;
+            }
+            // One that changes all the time is not read all the time.
+            known.misses = 0;
+        }
+        // A change in the same tick of the clock would not show.
+        if !is_settled(stamp) || is_coarse(stamp) {
+            return None;
+        }
+        let fits = |names: &Names| names.len() <= MOST_NAMES && tells_case(path, names);
+        let names = if is_local(path) { list(path).ok().filter(fits) } else { None };
+        let unchanged = Seen::at(path).is_ok_and(|seen| seen.followed() == Some(*stamp));
+        let mut known = locked(&self.known);
+        let known = known.entry(id(stamp)).or_default();
+        known.unfit = names.is_none();
+        known.listed = names.filter(|_| unchanged).map(|names| Listed { stamp: *stamp, names: Arc::new(names) });
+        known.listed.as_ref().map(|listed| Arc::clone(&listed.names))
+    }
+}
+
+/// Whether the kernel tells of every change of the file at `path`, which has this stamp, in the directory that has the name:
+/// it has no other name, and nothing is mounted there.
+fn tells(path: &Path, stamp: &Stamp) -> bool {
+    let wanted = StatxFlags::NLINK | StatxFlags::INO;
+    let Ok(info) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted) else { return false };
+    let roots = StatxAttributes::MOUNT_ROOT;
+    info.stx_nlink == 1
+        && info.stx_ino == stamp.inode
+        && info.stx_attributes_mask.contains(roots)
+        && !info.stx_attributes.contains(roots)
+}
+
+fn list(path: &Path) -> io::Result<Names> {
+    fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// Whether a time may be one of a clock that counts seconds, and the second not be over.
+fn is_coarse(stamp: &Stamp) -> bool {
+    let changed = Duration::from_nanos(u64::try_from(stamp.ctime_ns).unwrap_or(0));
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(changed);
+    changed.subsec_nanos() == 0 && since < Duration::from_secs(3)
+}
+
+/// Whether a directory is on a file system of this machine where names are what a list says, and a change of them shows at
+/// once; elsewhere names can come with their first use, or change at another machine.
+fn is_local(path: &Path) -> bool {
+    /// statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS.
+    const LOCAL: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1];
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: plain integers, for which zeros are valid.
+    let mut info: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a C string and a structure that outlive the call.
+    let asked = unsafe { libc::statfs(path.as_ptr(), &raw mut info) };
+    asked == 0 && LOCAL.contains(&(info.f_type as u32))
+}
+
+/// Whether a directory tells upper from lower case. One that does not has more names than it lists.
+fn tells_case(path: &Path, names: &Names) -> bool {
+    let turned = names.iter().find_map(|name| {
+        let bytes = name.as_bytes();
+        let turn =
+            |byte: &u8| if byte.is_ascii_lowercase() { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() };
+        let other = OsString::from(OsStr::from_bytes(&bytes.iter().map(turn).collect::<Vec<_>>()));
+        (other != *name && !names.contains(&other)).then_some(other)
+    });
+    // Names without letters have no case, and a directory of nothing else need not be kept.
+    turned.is_some_and(|name| matches!(Seen::at(&path.join(name)), Ok(Seen::Nothing)))
+}
