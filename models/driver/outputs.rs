@@ -99,7 +99,7 @@ impl Writes<'_> {
         }
         let count = self.list.iter().filter(|write| write.tag.split('.').next() == Some(kind)).count();
         let tag = if count == 0 { kind.to_owned() } else { format!("{kind}.{count}") };
-        self.list.push(Write { tag, path, executable, optional: certainty == Perhaps });
+        self.list.push(Write { tag, path, executable, optional: certainty == Perhaps, outline: None });
     }
 }
 
