@@ -72,7 +72,7 @@ pub(crate) fn kind(path: &Path, world: &dyn World) -> Option<Kind> {
         None => match Outline::at(path, world)? {
             Outline::Thin(_) => Some(Kind::Thin),
             Outline::Archive => Some(Kind::Regular),
-            Outline::Shared(_) => None,
+            Outline::Object | Outline::Shared(_) => None,
         },
     }
 }
@@ -116,7 +116,7 @@ fn members(path: &Path, world: &dyn World, seen: &ThinSeen) -> Option<Members> {
         // It may be a placeholder all the same.
         Some(_) => Outline::at(path, world),
         None => match Outline::at(path, world) {
-            Some(Outline::Archive | Outline::Shared(_)) => return None,
+            Some(Outline::Object | Outline::Archive | Outline::Shared(_)) => return None,
             Some(thin) => Some(thin),
             None if suspect() => None,
             None => return None,

@@ -16,7 +16,7 @@ pub(crate) mod draft;
 pub mod ld;
 pub mod nasm;
 pub mod objcopy;
-mod outline;
+pub(crate) mod outline;
 pub mod ranlib;
 pub mod strip;
 #[cfg(test)]

@@ -13,6 +13,8 @@ use crate::World;
 /// What is known of a file before it exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outline {
+    /// An object, which leads to no other file.
+    Object,
     /// A shared object.
     Shared(Shared),
     /// A regular archive.
@@ -30,7 +32,21 @@ pub(crate) struct Thin {
     pub members: Vec<PathBuf>,
 }
 
+/// Names that a placeholder can have only if it will be a regular object: what compilers and `ld -r` are told to write.
+const OBJECT_SUFFIXES: &[&[u8]] = &[b"o", b"lo", b"obj", b"os", b"po"];
+
+/// Whether a placeholder of this name is an object without saying so.
+pub(crate) fn is_named_as_object(path: &Path) -> bool {
+    path.extension().is_some_and(|suffix| OBJECT_SUFFIXES.contains(&suffix.as_bytes()))
+}
+
+/// What is to be written down of an object.
+pub(crate) fn of_object(path: &Path) -> Option<Vec<u8>> {
+    (!is_named_as_object(path)).then(|| Outline::Object.encode())
+}
+
 // What an outline begins with.
+const OBJECT: &str = "object 1";
 const SHARED: &str = "shared object 1";
 const ARCHIVE: &str = "archive 1";
 const THIN: &str = "thin archive 1";
@@ -69,6 +85,7 @@ impl Outline {
             out.push(0);
         };
         match self {
+            Self::Object => field(OBJECT, OsStr::new("")),
             Self::Archive => field(ARCHIVE, OsStr::new("")),
             Self::Shared(shared) => {
                 field(SHARED, OsStr::new(""));
@@ -95,6 +112,7 @@ impl Outline {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = bytes.strip_suffix(b"\0")?.split(|&byte| byte == 0);
         match std::str::from_utf8(fields.next()?).ok()? {
+            OBJECT => fields.next().is_none().then_some(Self::Object),
             ARCHIVE => fields.next().is_none().then_some(Self::Archive),
             SHARED => {
                 let mut shared = Shared { complete: true, ..Shared::default() };
@@ -160,6 +178,7 @@ mod tests {
 
     fn outline() -> impl Strategy<Value = Outline> {
         prop_oneof![
+            Just(Outline::Object),
             Just(Outline::Archive),
             shared(),
             (text(), vec(text(), 0..5)).prop_map(|(directory, members)| Outline::Thin(Thin {

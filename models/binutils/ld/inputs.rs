@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::command::{Command, Input};
 use super::script;
 use super::search::{BuiltIn, Linker};
-use crate::binutils::outline::Outline;
+use crate::binutils::outline::{self, Outline};
 use crate::binutils::{archive, draft};
 use crate::{Environment, FileKind, Read, Reason, World};
 
@@ -25,9 +25,6 @@ const EMULATIONS: &[(&str, (u8, u16))] = &[
     ("elf64lppc", (2, 21)),
     ("elf64_s390", (2, 22)),
 ];
-
-/// Names that a placeholder can have only if it will be a regular object: what compilers and `ld -r` are told to write.
-const OBJECT_SUFFIXES: &[&[u8]] = &[b"o", b"lo", b"obj", b"os", b"po"];
 
 /// A search through a link's inputs.
 pub(super) struct Search<'a> {
@@ -205,17 +202,17 @@ impl<'a> Search<'a> {
             return;
         }
         self.reads.push(Read::File(path.clone()));
-        let suffix = path.extension().map(OsStr::as_bytes).unwrap_or_default();
-        if OBJECT_SUFFIXES.contains(&suffix) {
+        if outline::is_named_as_object(&path) {
             return;
         }
+        let suffix = path.extension().map(OsStr::as_bytes).unwrap_or_default();
         let head = match self.world.head(&path, 20) {
             Ok(Some(head)) => head,
             // A placeholder of which nothing is known: an archive is regular unless this build makes thin ones; shared
             // objects and texts must be looked into.
             Ok(None) => match Outline::at(&path, self.world) {
                 Some(Outline::Shared(_)) => return self.links_with(path, called),
-                Some(Outline::Archive) => return,
+                Some(Outline::Object | Outline::Archive) => return,
                 Some(Outline::Thin(_)) => archive::THIN_MAGIC.to_vec(),
                 None if suffix.is_empty() || (suffix == b"a" && !self.linker.thin.get()) => return,
                 None => match self.world.read(&path) {

@@ -26,7 +26,7 @@ use self::command::Command;
 use self::inputs::Search;
 pub use self::search::Linker;
 pub(crate) use self::shared::Shared;
-use super::draft;
+use super::{draft, outline};
 use crate::{Call, Environment, Plan, Read, Reason, Step, StepKind, World, Write};
 
 /// The variables that a linker, collect2 and GCC's LTO plugin look at, beside those of every tool.
@@ -136,7 +136,10 @@ fn link(
     files.missing = search.missing.take();
     files.writes = writes(&command, &output, cwd, env, world)?;
     if let Some(write) = files.writes.first_mut() {
-        write.outline = search.outline(takes_what_is_named).map(|outline| outline.encode());
+        write.outline = match search.outline(takes_what_is_named) {
+            None if command.relocatable && !command.formatted => outline::of_object(&write.path),
+            outline => outline.map(|outline| outline.encode()),
+        };
     }
     files.reads.extend(draft::output_directories(&files.writes));
     files.volatile = writes_time(&command, program);

@@ -71,7 +71,8 @@ fn what_is_known_of_a_library_before_it_is_linked() {
         .complete
     );
     assert!(shared("ld.gold -shared a.o", &world).complete);
-    for line in ["ld a.o", "ld -r a.o", "ld -shared a.o --oformat binary", "ld -shared -T x.ld a.o"] {
+    assert_eq!(outlined("ld -r a.o -o x.ko", &world), Some(Outline::Object));
+    for line in ["ld a.o", "ld -r a.o -o x.o", "ld -shared a.o --oformat binary", "ld -shared -T x.ld a.o"] {
         assert_eq!(outlined(line, &world), None, "{line}");
     }
 }
@@ -144,9 +145,10 @@ fn placeholders_of_thin_archives_bring_their_members() {
     let thin = Outline::Thin(Thin { directory: "/w".into(), members: vec!["/w/m.o".into(), "/w/gone.o".into()] });
     let world = world().with("/w/m.o", "").with_placeholder("/w/thin.a", Some(&thin.encode()));
     let world = world.with_placeholder("/w/regular.lib", Some(&Outline::Archive.encode()));
-    let call = call(&["ld", "a.o", "thin.a", "regular.lib"], Path::new("/w"));
+    let world = world.with_placeholder("/w/x.pico", Some(&Outline::Object.encode()));
+    let call = call(&["ld", "a.o", "thin.a", "regular.lib", "x.pico"], Path::new("/w"));
     let planned = plan(&Linker::default(), &call, &world);
-    assert_eq!(shown(planned, Path::new("/w")), "a.o m.o regular.lib thin.a -> out=a.out*");
+    assert_eq!(shown(planned, Path::new("/w")), "a.o m.o regular.lib thin.a x.pico -> out=a.out*");
 }
 
 #[test]
