@@ -100,6 +100,9 @@ pub struct Write {
     pub executable: bool,
     /// The tool may leave it out; no placeholder stands for it.
     pub optional: bool,
+    /// What is known of its content by now, in the model's own words; whoever plans a step that reads it is given that
+    /// while it is a placeholder ([`crate::World::outline`]).
+    pub outline: Option<Vec<u8>>,
 }
 
 /// Why a call runs here and now. One variant a reason; each is counted and shown by `gg report`.

@@ -84,6 +84,13 @@ pub trait World: Send + Sync {
         Ok(Some(content.get(..limit).unwrap_or(&content).to_vec()))
     }
 
+    /// What the model that planned a step wrote down of the output for which a placeholder stands at `path`, symlinks followed
+    /// ([`crate::Write::outline`]); `None` for anything else.
+    fn outline(&self, path: &Path) -> Option<Arc<[u8]>> {
+        let _ = path;
+        None
+    }
+
     /// Whether any execute bit of `path` is set, symlinks followed; for a placeholder, whether its output will have it.
     fn executable(&self, path: &Path) -> bool {
         let _ = path;
@@ -131,6 +138,8 @@ pub trait World: Send + Sync {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryWorld {
     files: BTreeMap<PathBuf, Arc<[u8]>>,
+    /// Placeholders, and what is known of them. What they stand for cannot be read.
+    outlines: BTreeMap<PathBuf, Option<Arc<[u8]>>>,
     /// What [`World::ask`] answers, by the argument vector.
     pub answers: BTreeMap<Vec<OsString>, Answer>,
 }
@@ -146,6 +155,14 @@ impl MemoryWorld {
     pub fn with(mut self, path: impl Into<PathBuf>, content: impl AsRef<[u8]>) -> Self {
         self.files.insert(path.into(), content.as_ref().into());
         self
+    }
+
+    /// Adds a placeholder; whoever reads it instead of its outline panics.
+    #[must_use]
+    pub fn with_placeholder(mut self, path: impl Into<PathBuf>, outline: Option<&[u8]>) -> Self {
+        let path = path.into();
+        self.outlines.insert(path.clone(), outline.map(Arc::from));
+        self.with(path, "")
     }
 }
 
@@ -174,7 +191,20 @@ impl World for MemoryWorld {
     }
 
     fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {
+        assert!(!self.outlines.contains_key(&lexical(path)), "forced {}", path.display());
         self.files.get(&lexical(path)).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn head(&self, path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        if self.outlines.contains_key(&lexical(path)) {
+            return Ok(None);
+        }
+        let content = self.read(path)?;
+        Ok(Some(content.get(..limit).unwrap_or(&content).to_vec()))
+    }
+
+    fn outline(&self, path: &Path) -> Option<Arc<[u8]>> {
+        self.outlines.get(&lexical(path))?.clone()
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {

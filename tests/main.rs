@@ -28,6 +28,7 @@ mod real_project;
 mod report;
 mod same_tree;
 mod sandboxes;
+mod shared_libraries;
 mod simulation;
 mod stdin;
 mod store;

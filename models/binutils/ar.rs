@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use super::archive;
+use super::archive::{self, Kind};
 use super::draft::Draft;
+use super::outline::{Outline, Thin};
 use crate::args::{Item, Syntax, Table, meanings};
 use crate::driver::environment;
 use crate::{Call, Environment, FileKind, Plan, Read, Reason, StepKind, World};
@@ -259,15 +260,19 @@ fn fill(archiver: &Archiver, draft: &mut Draft<'_>) -> Result<(), Reason> {
         None => false,
         _ => return Err(Reason::Device(path.to_string_lossy().into_owned())),
     };
-    let thin = command.thin || command.has(Letter::Thin);
+    let asked = command.thin || command.has(Letter::Thin);
+    let was = if existing { archive::kind(&path, world) } else { None };
+    // What is thin stays so, and what is not cannot become it.
+    let thin = asked || was == Some(Kind::Thin);
     if thin {
         archiver.thin.set();
     }
     // A thin archive has a tag of its own, by which a later session knows its placeholder.
     let tag = if thin { "thin" } else { "out" };
+    let mut all = Vec::new();
     if existing {
         draft.in_place(tag, &command.archive)?;
-        draft.reads.extend(archive::members_if_thin(&path, world, &archiver.thin).into_iter().map(Read::File));
+        all.extend(archive::members_if_thin(&path, world, &archiver.thin));
     } else if writes == b'r' || writes == b'q' {
         draft.output(tag, &command.archive, false)?;
     } else {
@@ -282,12 +287,18 @@ fn fill(archiver: &Archiver, draft: &mut Draft<'_>) -> Result<(), Reason> {
             let member = draft.input(member)?;
             // An archive put into a thin archive is replaced by its members.
             if thin {
-                draft
-                    .reads
-                    .extend(archive::members_if_thin(&member, world, &archiver.thin).into_iter().map(Read::File));
+                all.extend(archive::members_if_thin(&member, world, &archiver.thin));
+                all.push(member);
             }
         }
     }
+    draft.reads.extend(all.iter().cloned().map(Read::File));
+    let outline = match was {
+        _ if thin => Thin::new(&path, all, world).map(Outline::Thin),
+        Some(Kind::Regular) => Some(Outline::Archive),
+        _ => (!existing).then_some(Outline::Archive),
+    };
+    draft.outline(&path, outline);
     if let Some(plugin) = &command.plugin {
         draft.input(plugin)?;
     }
@@ -423,8 +434,8 @@ mod tests {
             &scratch.call(&["ar", "r", "a.a", "a.o"]),
             &scratch,
         ));
-        let path = scratch.path("a.a");
-        assert_eq!(step.writes, [Write { tag: "out".into(), path, executable: true, optional: false }]);
+        let (path, outline) = (scratch.path("a.a"), Some(Outline::Archive.encode()));
+        assert_eq!(step.writes, [Write { tag: "out".into(), path, executable: true, optional: false, outline }]);
         assert_eq!(step.env.get(std::ffi::OsStr::new("PATH")), Some(&"/usr/bin:/bin".into()));
     }
 
@@ -434,6 +445,49 @@ mod tests {
         scratch.object("a.o", "int f;");
         scratch.run(&["ar", "rcT", "a.a", "a.o"]);
         let planned = plan(&Archiver::default(), &scratch.call(&["ar", "s", "a.a"]), &scratch);
-        assert_eq!(shown(planned, &scratch.path("")), "a.a a.o -> out=a.a");
+        assert_eq!(shown(planned, &scratch.path("")), "a.a a.o -> thin=a.a");
+    }
+
+    #[test]
+    fn what_is_known_of_archives_before_they_exist() {
+        let cwd = Path::new(CWD);
+        let outlined = |line: &str, world: &MemoryWorld| {
+            let argv: Vec<&str> = line.split(' ').collect();
+            let step = crate::binutils::testing::step(plan(&Archiver::default(), &call(&argv, cwd), world));
+            let outline = step.writes[0].outline.clone();
+            outline.map(|bytes| Outline::decode(&bytes).unwrap())
+        };
+        let path = |name: &str| cwd.join(name);
+        let thin = |members: &[&str]| {
+            let members = members.iter().map(|name| path(name)).collect();
+            Some(Outline::Thin(Thin { directory: cwd.into(), members }))
+        };
+        let inner = thin(&["a.o"]).unwrap().encode();
+        let mut world = MemoryWorld::new()
+            .with(path("a.o"), "")
+            .with(path("b.o"), "")
+            .with(path("real.a"), "!<arch>\n")
+            .with(path("text.a"), "what?")
+            .with_placeholder(path("unknown.a"), None)
+            .with_placeholder(path("regular.a"), Some(&Outline::Archive.encode()))
+            .with_placeholder(path("thin.a"), Some(&inner))
+            .with_placeholder(path("else/thin.a"), Some(&inner));
+        world.answers = self::world().answers;
+        for (line, expected) in [
+            ("ar rc new.a a.o", Some(Outline::Archive)),
+            ("ar r real.a a.o", Some(Outline::Archive)),
+            ("ar r regular.a a.o", Some(Outline::Archive)),
+            ("ar r unknown.a a.o", None),
+            ("ar r text.a a.o", None),
+            ("ar rcT new.a a.o b.o", thin(&["a.o", "b.o"])),
+            ("ar rcT new.a thin.a b.o", thin(&["a.o", "thin.a", "b.o"])),
+            ("ar r thin.a b.o", thin(&["a.o", "b.o"])),
+            ("ar s thin.a", thin(&["a.o"])),
+        ] {
+            assert_eq!(outlined(line, &world), expected, "{line}");
+        }
+        // Moved: its members' names begin where it lies now.
+        let forced = std::panic::AssertUnwindSafe(|| outlined("ar s else/thin.a", &world));
+        assert!(std::panic::catch_unwind(forced).is_err());
     }
 }

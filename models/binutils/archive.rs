@@ -1,5 +1,6 @@
 //! The `ar` format as far as a planner needs it (`ar(5)`; thin archives: binutils' `bfd/archive.c`).
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::outline::Outline;
 use crate::{FileKind, World};
 
 /// How a regular archive begins.
@@ -54,32 +56,79 @@ impl ThinSeen {
     }
 }
 
+/// What an archive is known to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Regular,
+    Thin,
+}
+
+/// What the file at `path` is, if that can be said without forcing a placeholder.
+pub(crate) fn kind(path: &Path, world: &dyn World) -> Option<Kind> {
+    match world.head(path, MAGIC.len()).ok()? {
+        Some(head) if head == THIN_MAGIC => Some(Kind::Thin),
+        Some(head) if head == MAGIC => Some(Kind::Regular),
+        Some(_) => None,
+        None => match Outline::at(path, world)? {
+            Outline::Thin(_) => Some(Kind::Thin),
+            Outline::Archive => Some(Kind::Regular),
+            Outline::Object | Outline::Shared(_) => None,
+        },
+    }
+}
+
 /// The existing members of the archive at `path` if it is thin, those of thin archives within it included; none for
-/// anything else. Forces a placeholder only if it may be thin.
+/// anything else. Forces a placeholder only if it may be thin, and its members are not known.
 pub(crate) fn members_if_thin(path: &Path, world: &dyn World, seen: &ThinSeen) -> Vec<PathBuf> {
-    let mut members: Vec<PathBuf> = Vec::new();
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut known: HashSet<PathBuf> = HashSet::new();
     let mut pending = vec![path.to_owned()];
     while let Some(path) = pending.pop() {
-        let is_thin = match world.head(&path, THIN_MAGIC.len()) {
-            Ok(Some(head)) => head == THIN_MAGIC,
-            Ok(None) => seen.get() && path.extension().is_some_and(|suffix| suffix == "a"),
-            Err(_) => false,
+        let (members, nested) = match members(&path, world, seen) {
+            Some(Members::Outlined(members)) => (members, false),
+            Some(Members::Read(members)) => (members, true),
+            None => continue,
         };
-        if !is_thin {
-            continue;
-        }
-        let Ok(content) = world.read(&path) else { continue };
-        if !content.starts_with(THIN_MAGIC) {
-            continue;
-        }
-        for member in thin_members(&path, &content) {
-            if world.kind(&member) == Some(FileKind::File) && !members.contains(&member) {
-                pending.push(member.clone());
-                members.push(member);
+        for member in members {
+            if world.kind(&member) == Some(FileKind::File) && known.insert(member.clone()) {
+                if nested {
+                    pending.push(member.clone());
+                }
+                found.push(member);
             }
         }
     }
-    members
+    found
+}
+
+/// The members of one thin archive.
+enum Members {
+    /// Those of thin archives within it included.
+    Outlined(Vec<PathBuf>),
+    /// As they stand in it.
+    Read(Vec<PathBuf>),
+}
+
+fn members(path: &Path, world: &dyn World, seen: &ThinSeen) -> Option<Members> {
+    let suspect = || seen.get() && path.extension().is_some_and(|suffix| suffix == "a");
+    let outline = match world.head(path, THIN_MAGIC.len()).ok()? {
+        Some(head) if head != THIN_MAGIC => return None,
+        // It may be a placeholder all the same.
+        Some(_) => Outline::at(path, world),
+        None => match Outline::at(path, world) {
+            Some(Outline::Object | Outline::Archive | Outline::Shared(_)) => return None,
+            Some(thin) => Some(thin),
+            None if suspect() => None,
+            None => return None,
+        },
+    };
+    if let Some(Outline::Thin(thin)) = outline
+        && path.parent().and_then(|directory| world.resolve(directory).ok()).as_ref() == Some(&thin.directory)
+    {
+        return Some(Members::Outlined(thin.members));
+    }
+    let content = world.read(path).ok()?;
+    content.starts_with(THIN_MAGIC).then(|| Members::Read(thin_members(path, &content)))
 }
 
 /// One member's header.

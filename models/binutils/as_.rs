@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use super::draft::Draft;
+use super::outline::{self, Outline};
 use crate::args::{Item, Syntax, Table, meanings};
 use crate::{Call, FileKind, Plan, Read, Reason, StepKind, World};
 
@@ -115,7 +116,8 @@ fn fill(draft: &mut Draft<'_>, scan: &Scan<'_>) -> Result<(), Reason> {
     draft.reads.extend(directories.map(Read::Directory));
     draft.reads.extend(scan(&assembly, &draft.call.cwd, draft.world)?);
     let outputs = [("d", &assembly.dependency_file), ("lst", &assembly.listing)];
-    draft.output("o", assembly.output.as_deref().unwrap_or(OsStr::new("a.out")), false)?;
+    let output = draft.output("o", assembly.output.as_deref().unwrap_or(OsStr::new("a.out")), false)?;
+    draft.outline(&output, Some(Outline::Object).filter(|_| !outline::is_named_as_object(&output)));
     for (tag, name) in outputs {
         if let Some(name) = name {
             draft.output(tag, name, false)?;

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::outline::Outline;
 use crate::{Call, Environment, FileKind, Plan, Read, Reason, Step, StepKind, World, Write};
 
 /// Variables that every tool here may see: where it is, what language it speaks, where it puts temporary files.
@@ -68,6 +69,13 @@ impl<'a> Draft<'a> {
         self.output(tag, name, executable)
     }
 
+    /// Says what is known of an output.
+    pub fn outline(&mut self, path: &Path, outline: Option<Outline>) {
+        if let Some(write) = self.writes.iter_mut().find(|write| write.path == path) {
+            write.outline = outline.map(|outline| outline.encode());
+        }
+    }
+
     /// The finished step, with the environment variables that `names` and the common list name.
     pub fn step(mut self, kind: StepKind, names: &[&str]) -> Plan {
         self.reads.extend(output_directories(&self.writes));
@@ -120,7 +128,7 @@ pub(crate) fn add_output(
     } else {
         tag.to_owned()
     };
-    writes.push(Write { tag, path, executable, optional: false });
+    writes.push(Write { tag, path, executable, optional: false, outline: None });
     Ok(())
 }
 

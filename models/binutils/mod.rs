@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! - `draft`: what the planners share: outputs in place, environment, a step being put together
+//! - `outline`: what is known of outputs before they are computed
 //! - `archive`: the `ar` format as far as a planner needs it: thin archives' members, the machine of the first member
 //! - [`ld`]: ld, gold, lld, mold
 //! - [`ar`], [`ranlib`], [`strip`], [`objcopy`]: one file and one option table each
@@ -15,6 +16,7 @@ pub(crate) mod draft;
 pub mod ld;
 pub mod nasm;
 pub mod objcopy;
+pub(crate) mod outline;
 pub mod ranlib;
 pub mod strip;
 #[cfg(test)]

@@ -40,6 +40,20 @@ static TABLE: LazyLock<Table<Meaning>> = LazyLock::new(|| {
         .unwrap_or_else(|error| panic!("models/binutils/options/objcopy.txt: {error}"))
 });
 
+/// Options with an operand that take away from a file, or add what only debuggers look for.
+const TAKES_AWAY: &[&str] = &[
+    "-R",
+    "--remove-section",
+    "-N",
+    "--strip-symbol",
+    "-K",
+    "--keep-symbol",
+    "--keep-symbols",
+    "--strip-symbols",
+    "--add-gnu-debuglink",
+    "--compress-debug-sections",
+];
+
 /// The plan for a call of `objcopy`.
 pub fn plan(archiver: &Archiver, call: &Call, world: &dyn World) -> Plan {
     let mut draft = Draft::new(call, world);
@@ -54,14 +68,17 @@ fn fill(archiver: &Archiver, draft: &mut Draft<'_>) -> Result<(), Reason> {
     let mut files = Vec::new();
     let mut written = Vec::new();
     let mut formats = strip::Formats::default();
-    let mut explicit = false;
+    let (mut explicit, mut only_less) = (false, true);
     for item in TABLE.split(&args)? {
         let (meaning, spelling, value) = match item {
             Item::Operand(name) => {
                 files.push(name);
                 continue;
             }
-            Item::Option { meaning, spelling, value } => (meaning, spelling, value.unwrap_or_default()),
+            Item::Option { meaning, spelling, value } => {
+                only_less &= value.is_none() || TAKES_AWAY.contains(&&*spelling);
+                (meaning, spelling, value.unwrap_or_default())
+            }
         };
         match meaning {
             Meaning::Format => formats.set(&spelling, Some(value)),
@@ -79,10 +96,11 @@ fn fill(archiver: &Archiver, draft: &mut Draft<'_>) -> Result<(), Reason> {
             Meaning::Query => return Err(Reason::Query(spelling)),
         }
     }
+    let how = strip::How { explicit, only_less };
     match files.as_slice() {
         [] => return Err(Reason::NoInput),
-        [file] => strip::in_place(archiver, draft, file, explicit)?,
-        [input, output] => strip::copy(archiver, draft, input, output, &formats, explicit)?,
+        [file] => strip::in_place(archiver, draft, file, &how)?,
+        [input, output] => strip::copy(archiver, draft, input, output, &formats, &how)?,
         _ => return Err(Reason::Malformed("more than two files".to_owned())),
     }
     for name in written {

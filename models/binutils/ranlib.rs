@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::archive::{ThinSeen, members_if_thin};
+use super::archive::{self, Kind, ThinSeen, members_if_thin};
 use super::draft::Draft;
+use super::outline::{Outline, Thin};
 use crate::args::{Item, Syntax, Table, meanings};
 use crate::{Call, Plan, Read, Reason, StepKind, World};
 
@@ -59,8 +60,17 @@ fn fill(draft: &mut Draft<'_>, archiver: &super::ar::Archiver) -> Result<(), Rea
     }
     let thin: &ThinSeen = &archiver.thin;
     for archive in archives {
-        let path = draft.in_place("out", &archive)?;
-        draft.reads.extend(members_if_thin(&path, draft.world, thin).into_iter().map(Read::File));
+        let path = draft.call.absolute(&archive);
+        let kind = archive::kind(&path, draft.world);
+        let path = draft.in_place(if kind == Some(Kind::Thin) { "thin" } else { "out" }, &archive)?;
+        let members = members_if_thin(&path, draft.world, thin);
+        draft.reads.extend(members.iter().cloned().map(Read::File));
+        let outline = match kind {
+            Some(Kind::Thin) => Thin::new(&path, members, draft.world).map(Outline::Thin),
+            Some(Kind::Regular) => Some(Outline::Archive),
+            None => None,
+        };
+        draft.outline(&path, outline);
     }
     Ok(())
 }
@@ -112,7 +122,7 @@ mod tests {
         scratch.run(&["ar", "rcT", "a.a", "a.o"]);
         for tool in ["ranlib", "gcc-ranlib"] {
             let planned = plan(&Archiver::default(), &scratch.call(&[tool, "a.a"]), &scratch);
-            assert_eq!(shown(planned, &scratch.path("")), "a.a a.o -> out=a.a");
+            assert_eq!(shown(planned, &scratch.path("")), "a.a a.o -> thin=a.a");
         }
     }
 }

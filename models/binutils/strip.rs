@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use super::ar::Archiver;
 use super::archive;
 use super::draft::Draft;
+use super::outline::Outline;
 use crate::args::{Item, Syntax, Table, meanings};
 use crate::{Call, Plan, Reason, StepKind, World};
 
@@ -63,12 +64,22 @@ fn fill(archiver: &Archiver, draft: &mut Draft<'_>) -> Result<(), Reason> {
             }
         }
     }
+    let how = How { explicit, only_less: formats.input.is_none() && formats.output.is_none() };
     match (inputs.as_slice(), output) {
         ([], _) => Err(Reason::NoInput),
-        ([input], Some(output)) => copy(archiver, draft, input, &output, &formats, explicit),
+        ([input], Some(output)) => copy(archiver, draft, input, &output, &formats, &how),
         (_, Some(_)) => Err(Reason::Malformed("-o with several inputs".to_owned())),
-        (inputs, None) => inputs.iter().try_for_each(|name| in_place(archiver, draft, name, explicit)),
+        (inputs, None) => inputs.iter().try_for_each(|name| in_place(archiver, draft, name, &how)),
     }
+}
+
+/// What the options say of the files' content.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    /// Archives are to have no times.
+    pub explicit: bool,
+    /// Nothing comes into the file that another planner could look for, but what was there.
+    pub only_less: bool,
 }
 
 /// What `-I`, `-O` and `-F` name.
@@ -94,9 +105,18 @@ pub(super) fn is_deterministic_flag(spelling: &str) -> bool {
 }
 
 /// A file changed in place.
-pub(super) fn in_place(archiver: &Archiver, draft: &mut Draft<'_>, name: &OsStr, explicit: bool) -> Result<(), Reason> {
+pub(super) fn in_place(archiver: &Archiver, draft: &mut Draft<'_>, name: &OsStr, how: &How) -> Result<(), Reason> {
     let path = draft.in_place("out", name)?;
-    check_archive(archiver, draft, &path, explicit)
+    keep_outline(draft, &path, &path, how);
+    check_archive(archiver, draft, &path, how.explicit)
+}
+
+/// What is known of a file that is not computed yet is true of it without some symbols and sections, too.
+fn keep_outline(draft: &mut Draft<'_>, input: &Path, output: &Path, how: &How) {
+    if how.only_less {
+        let known = Outline::at(input, draft.world);
+        draft.outline(output, known.filter(|outline| !matches!(outline, Outline::Thin(_))));
+    }
 }
 
 /// A file copied.
@@ -106,12 +126,13 @@ pub(super) fn copy(
     input: &OsStr,
     output: &OsStr,
     formats: &Formats,
-    explicit: bool,
+    how: &How,
 ) -> Result<(), Reason> {
     let path = draft.input(input)?;
     let executable = is_executable(draft, &path, formats);
-    draft.output("out", output, executable)?;
-    check_archive(archiver, draft, &path, explicit)
+    let output = draft.output("out", output, executable)?;
+    keep_outline(draft, &path, &output, how);
+    check_archive(archiver, draft, &path, how.explicit)
 }
 
 /// Whether a copy is executable. LLVM copies the mode; BFD sets the execute bits (bfd_close, for EXEC_P and DYNAMIC) of
@@ -220,6 +241,44 @@ mod tests {
             ("strip --what a", "UnknownOption(\"--what\")"),
         ] {
             assert_eq!(planned(&line.split(' ').collect::<Vec<_>>()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_stripped_library_is_what_it_was() {
+        let library = Outline::Shared(crate::binutils::ld::Shared::default());
+        let thin = Outline::Thin(crate::binutils::outline::Thin::default());
+        let mut all = world()
+            .with_placeholder("/w/lib.so", Some(&library.encode()))
+            .with_placeholder("/w/lib.a", Some(&Outline::Archive.encode()))
+            .with_placeholder("/w/thin", Some(&thin.encode()))
+            .with("/w/a", "");
+        all.answers = world().answers;
+        all.answers.insert(vec!["/usr/bin/objcopy".into(), "--help".into()], Answer::default());
+        let known = |line: &str| {
+            let argv: Vec<&str> = line.split(' ').collect();
+            let call = call(&argv, Path::new("/w"));
+            let planned = crate::binutils::Binutils::new().plan(&call, &all).unwrap();
+            step(planned).writes[0].outline.as_deref().and_then(Outline::decode)
+        };
+        for line in [
+            "strip lib.so",
+            "strip -s -R .comment lib.so -o x.so",
+            "objcopy --add-gnu-debuglink=a --strip-debug lib.so",
+            "objcopy -S lib.so x.so",
+        ] {
+            assert_eq!(known(line).as_ref(), Some(&library), "{line}");
+        }
+        assert_eq!(known("strip -g lib.a"), Some(Outline::Archive));
+        for line in [
+            "strip a",
+            "strip thin",
+            "strip -O binary lib.so -o x",
+            "objcopy -O binary lib.so x",
+            "objcopy --rename-section .x=.dynamic lib.so x",
+            "objcopy --update-section .dynamic=a lib.so",
+        ] {
+            assert_eq!(known(line), None, "{line}");
         }
     }
 

@@ -111,7 +111,7 @@ impl Driver {
         }
         for path in assembler::written(&command.assembler)? {
             let tag = format!("as.{}", writes.len());
-            writes.push(Write { tag, path: call.absolute(path), executable: false, optional: true });
+            writes.push(Write { tag, path: call.absolute(path), executable: false, optional: true, outline: None });
         }
         let (mut volatile, mut missing) = (false, None);
         if command.sources().next().is_some() {
@@ -261,7 +261,10 @@ fn prefixed(prefix: &OsStr, call: &Call, world: &dyn World) -> Vec<Read> {
 fn merge(writes: &mut Vec<Write>, linked: Vec<Write>) {
     for write in linked {
         match writes.iter_mut().find(|it| it.path == write.path) {
-            Some(known) => known.executable = write.executable,
+            Some(known) => {
+                known.executable = write.executable;
+                known.outline = write.outline;
+            }
             None => {
                 let taken = writes.iter().any(|it| it.tag == write.tag);
                 let tag = if taken { format!("{}.{}", write.tag, writes.len()) } else { write.tag };

@@ -11,6 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use super::command::{Command, Input};
 use super::name::Family;
 use super::option::{Dependency, Meaning, Side, Stop};
+use crate::binutils::outline;
 use crate::{Call, Reason, Write};
 
 /// Every file that the call writes, the main ones first.
@@ -99,7 +100,8 @@ impl Writes<'_> {
         }
         let count = self.list.iter().filter(|write| write.tag.split('.').next() == Some(kind)).count();
         let tag = if count == 0 { kind.to_owned() } else { format!("{kind}.{count}") };
-        self.list.push(Write { tag, path, executable, optional: certainty == Perhaps });
+        let outline = if kind == "o" { outline::of_object(&path) } else { None };
+        self.list.push(Write { tag, path, executable, optional: certainty == Perhaps, outline });
     }
 }
 

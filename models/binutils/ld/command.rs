@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::Reason;
@@ -42,6 +43,14 @@ meanings! {
         RpathLink = "rpath-link",
         /// The output is an object.
         Relocatable = "relocatable",
+        /// The output is a shared object.
+        Shared = "shared",
+        /// The name by which a shared object is needed.
+        Soname = "soname",
+        /// What the libraries need is needed too.
+        CopyNeeded = "copy-needed",
+        /// The output's format, in place of the emulation's.
+        OutputFormat = "output-format",
         /// The format of the inputs from here on.
         Format = "format",
         /// `-m`
@@ -141,6 +150,12 @@ pub(super) struct Command {
     pub linker: Option<OsString>,
     pub no_stdlib: bool,
     pub relocatable: bool,
+    pub shared: bool,
+    pub sonames: Vec<OsString>,
+    /// More may be needed than the libraries that are named.
+    pub needs_more: bool,
+    /// The output may be of another format than the emulation says.
+    pub formatted: bool,
     pub no_timestamp: bool,
     pub query: Option<String>,
 }
@@ -191,10 +206,21 @@ impl Command {
                 self.relocatable = true;
                 state.dynamic = false;
             }
+            Meaning::Shared => self.shared = true,
+            Meaning::Soname => self.sonames.push(value),
+            Meaning::CopyNeeded => self.needs_more = true,
+            Meaning::OutputFormat => self.formatted = true,
             Meaning::Format => state.binary = value == "binary",
             Meaning::Emulation => self.emulation = Some(value),
-            Meaning::Script => self.inputs.push(Input::Script(value)),
-            Meaning::List | Meaning::Object | Meaning::Plugin => self.inputs.push(Input::Plain(value)),
+            Meaning::Script => {
+                self.formatted = true;
+                self.inputs.push(Input::Script(value));
+            }
+            Meaning::Plugin => {
+                self.needs_more |= !is_lto_plugin(&value);
+                self.inputs.push(Input::Plain(value));
+            }
+            Meaning::List | Meaning::Object => self.inputs.push(Input::Plain(value)),
             Meaning::ObjectOrRpath => self.inputs.push(Input::ObjectOrRpath(value)),
             Meaning::PluginOption => self.plugin_option(&value)?,
             Meaning::Random if value == "uuid" => return Err(Reason::Unsealable("a random build id".to_owned())),
@@ -228,6 +254,12 @@ impl Command {
         }
         Ok(())
     }
+}
+
+/// Whether a plugin is a compiler's own, which adds no libraries but those that `-pass-through` names.
+fn is_lto_plugin(name: &OsStr) -> bool {
+    let name = Path::new(name).file_name().unwrap_or_default().as_bytes();
+    name.starts_with(b"liblto_plugin") || name.starts_with(b"LLVMgold")
 }
 
 /// What options mean depends on where they stand.

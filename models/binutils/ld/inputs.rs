@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::command::{Command, Input};
 use super::script;
-use super::search::{BuiltIn, Linker, loader_configuration};
+use super::search::{BuiltIn, Linker};
+use crate::binutils::outline::{self, Outline};
 use crate::binutils::{archive, draft};
 use crate::{Environment, FileKind, Read, Reason, World};
 
@@ -25,9 +26,6 @@ const EMULATIONS: &[(&str, (u8, u16))] = &[
     ("elf64_s390", (2, 22)),
 ];
 
-/// Names that a placeholder can have only if it will be a regular object: what compilers and `ld -r` are told to write.
-const OBJECT_SUFFIXES: &[&[u8]] = &[b"o", b"lo", b"obj", b"os", b"po"];
-
 /// A search through a link's inputs.
 pub(super) struct Search<'a> {
     pub linker: &'a Linker,
@@ -43,11 +41,14 @@ pub(super) struct Search<'a> {
     pub output: Option<OsString>,
     /// The first input that is nowhere.
     pub missing: Option<PathBuf>,
-    directories: Vec<PathBuf>,
-    defaults: Vec<PathBuf>,
-    machine: Option<(u8, u16)>,
-    seen: HashSet<PathBuf>,
-    shared: VecDeque<PathBuf>,
+    pub directories: Vec<PathBuf>,
+    pub defaults: Vec<PathBuf>,
+    pub machine: Option<(u8, u16)>,
+    pub seen: HashSet<PathBuf>,
+    /// Shared objects whose needs are to be looked for.
+    pub shared: VecDeque<PathBuf>,
+    /// Shared objects that are linked with, and how each is called if it does not say, where that is known.
+    pub direct: Vec<(PathBuf, Option<OsString>)>,
 }
 
 impl<'a> Search<'a> {
@@ -82,6 +83,7 @@ impl<'a> Search<'a> {
             machine,
             seen: HashSet::new(),
             shared: VecDeque::new(),
+            direct: Vec::new(),
         };
         search.directories = command.directories.iter().map(|name| search.prefixed(name)).collect();
         search.reads.extend(search.directories.iter().cloned().map(Read::Directory));
@@ -123,12 +125,12 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    fn sysroot(&self) -> Option<&OsStr> {
+    pub fn sysroot(&self) -> Option<&OsStr> {
         self.command.sysroot.as_deref().or(self.built_in.sysroot.as_deref()).filter(|sysroot| !sysroot.is_empty())
     }
 
     /// A directory or file name with `=` or `$SYSROOT` replaced, absolute.
-    fn prefixed(&self, name: &OsStr) -> PathBuf {
+    pub fn prefixed(&self, name: &OsStr) -> PathBuf {
         let bytes = name.as_bytes();
         match bytes.strip_prefix(b"=").or_else(|| bytes.strip_prefix(b"$SYSROOT")) {
             Some(rest) => {
@@ -140,7 +142,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn is_file(&self, path: &Path) -> bool {
+    pub fn is_file(&self, path: &Path) -> bool {
         self.world.kind(path) == Some(FileKind::File)
     }
 
@@ -186,35 +188,44 @@ impl<'a> Search<'a> {
         if !self.is_file(&path) {
             return self.missing(path);
         }
-        self.visit(path, dynamic);
+        self.visit(path, dynamic, Some(name));
         Ok(())
     }
 
-    /// Adds an input and, by what it is, what it leads to.
-    fn visit(&mut self, path: PathBuf, dynamic: bool) {
+    /// Adds an input and, by what it is, what it leads to. `called` is how the linker calls a shared object that has no name of
+    /// its own, where that is known.
+    fn visit(&mut self, path: PathBuf, dynamic: bool, called: Option<&OsStr>) {
         if !self.seen.insert(path.clone()) {
+            if self.direct.iter().any(|(known, _)| *known == path) {
+                self.direct.push((path, called.map(OsStr::to_owned)));
+            }
             return;
         }
         self.reads.push(Read::File(path.clone()));
-        let suffix = path.extension().map(OsStr::as_bytes).unwrap_or_default();
-        if OBJECT_SUFFIXES.contains(&suffix) {
+        if outline::is_named_as_object(&path) {
             return;
         }
+        let suffix = path.extension().map(OsStr::as_bytes).unwrap_or_default();
         let head = match self.world.head(&path, 20) {
             Ok(Some(head)) => head,
-            // A placeholder: an archive is regular unless this build makes thin ones; shared objects and texts must be
-            // looked into.
-            Ok(None) if suffix.is_empty() || (suffix == b"a" && !self.linker.thin.get()) => return,
-            Ok(None) => match self.world.read(&path) {
-                Ok(content) => content.get(..20).unwrap_or(&content).to_vec(),
-                Err(_) => return,
+            // A placeholder of which nothing is known: an archive is regular unless this build makes thin ones; shared
+            // objects and texts must be looked into.
+            Ok(None) => match Outline::at(&path, self.world) {
+                Some(Outline::Shared(_)) => return self.links_with(path, called),
+                Some(Outline::Object | Outline::Archive) => return,
+                Some(Outline::Thin(_)) => archive::THIN_MAGIC.to_vec(),
+                None if suffix.is_empty() || (suffix == b"a" && !self.linker.thin.get()) => return,
+                None => match self.world.read(&path) {
+                    Ok(content) => content.get(..20).unwrap_or(&content).to_vec(),
+                    Err(_) => return,
+                },
             },
             Err(_) => return,
         };
         if head.starts_with(b"\x7fELF") {
             // e_type 3 is ET_DYN; one of the two bytes is it, whichever the byte order.
             if head.get(16..18).is_some_and(|kind| kind.contains(&3)) {
-                self.shared.push_back(path);
+                self.links_with(path, called);
             }
         } else if head.starts_with(archive::THIN_MAGIC) {
             let members = archive::members_if_thin(&path, self.world, &self.linker.thin);
@@ -222,6 +233,11 @@ impl<'a> Search<'a> {
         } else if !head.starts_with(archive::MAGIC) && is_text(&head) {
             self.script(&path, dynamic);
         }
+    }
+
+    fn links_with(&mut self, path: PathBuf, called: Option<&OsStr>) {
+        self.direct.push((path.clone(), called.map(OsStr::to_owned)));
+        self.shared.push_back(path);
     }
 
     /// `-T file`: as it is, then in the directories of `-L`.
@@ -271,7 +287,7 @@ impl<'a> Search<'a> {
         for name in script.sections {
             let named = self.cwd.join(name);
             if self.is_file(&named) {
-                self.visit(named, dynamic);
+                self.visit(named, dynamic, None);
             }
         }
     }
@@ -292,7 +308,7 @@ impl<'a> Search<'a> {
         candidates.extend(search.into_iter().find(|path| self.is_file(path)));
         for candidate in candidates {
             if self.is_file(&candidate) {
-                self.visit(candidate, dynamic);
+                self.visit(candidate, dynamic, None);
             }
         }
     }
@@ -323,7 +339,8 @@ impl<'a> Search<'a> {
             let mut fits = false;
             for path in [shared, archive].into_iter().flatten() {
                 fits |= self.fits(&path);
-                self.visit(path, dynamic);
+                let called = path.file_name().map(OsStr::to_owned);
+                self.visit(path, dynamic, called.as_deref());
             }
             if fits {
                 return true;
@@ -333,7 +350,7 @@ impl<'a> Search<'a> {
         if !found && shared.is_some() {
             let bare = places.iter().map(|place| place.join(file("", ".a"))).find(|path| self.is_file(path));
             if let Some(bare) = bare {
-                self.visit(bare, dynamic);
+                self.visit(bare, dynamic, None);
                 return true;
             }
         }
@@ -341,12 +358,15 @@ impl<'a> Search<'a> {
     }
 
     /// Whether a library is not for another machine than the output.
-    fn fits(&self, path: &Path) -> bool {
-        let Ok(Some(head)) = self.world.head(path, 20) else { return true };
-        let machine = if head.starts_with(archive::MAGIC) {
-            archive::machine(path, self.world).ok().flatten()
-        } else {
-            archive::elf_machine(&head)
+    pub fn fits(&self, path: &Path) -> bool {
+        let machine = match self.world.head(path, 20) {
+            Ok(Some(head)) if head.starts_with(archive::MAGIC) => archive::machine(path, self.world).ok().flatten(),
+            Ok(Some(head)) => archive::elf_machine(&head),
+            Ok(None) => match Outline::at(path, self.world) {
+                Some(Outline::Shared(shared)) => shared.machine,
+                _ => None,
+            },
+            Err(_) => None,
         };
         match (machine, self.machine) {
             (Some(machine), Some(wanted)) => machine == wanted,
@@ -354,54 +374,6 @@ impl<'a> Search<'a> {
             (Some(_), None) => self.command.emulation.is_none() && !self.built_in.bfd,
             (None, _) => true,
         }
-    }
-
-    /// Adds the libraries of libraries (GNU ld manual, `-rpath-link`): every file of a needed name in every directory
-    /// that ld may look into, since it also opens those that do not fit.
-    fn needed(&mut self) {
-        let sysroot = self.sysroot().map_or_else(|| PathBuf::from("/"), |sysroot| self.cwd.join(sysroot));
-        let (files, configured) = loader_configuration(&sysroot, self.world);
-        self.reads.extend(files.into_iter().map(Read::File));
-        let mut places: Vec<PathBuf> = Vec::new();
-        let variables = ["LD_RUN_PATH", "LD_LIBRARY_PATH"].iter().filter_map(|name| self.env.get(OsStr::new(name)));
-        for list in self.command.rpath_links.iter().chain(&self.command.rpaths).chain(variables) {
-            for directory in list.as_bytes().split(|&byte| byte == b':') {
-                places.push(self.prefixed(OsStr::from_bytes(directory)));
-            }
-        }
-        places.extend(configured);
-        places.extend(self.directories.iter().chain(&self.defaults).cloned());
-        while let Some(library) = self.shared.pop_front() {
-            let Ok(shared) = self.linker.shared.get(&library, self.world) else { continue };
-            let origin = library.parent().unwrap_or(self.cwd).to_owned();
-            let own: Vec<PathBuf> = shared.runpath.iter().flat_map(|path| self.runpath(path, &origin)).collect();
-            for name in &shared.needed {
-                let candidates = own.iter().chain(&places).map(|place| place.join(name));
-                for path in candidates.collect::<Vec<_>>() {
-                    if self.is_file(&path) && self.seen.insert(path.clone()) {
-                        if self.fits(&path) {
-                            self.shared.push_back(path.clone());
-                        }
-                        self.reads.push(Read::File(path));
-                    }
-                }
-            }
-        }
-    }
-
-    /// A directory of a `DT_RUNPATH`, with and without the sysroot.
-    fn runpath(&self, directory: &OsStr, origin: &Path) -> Vec<PathBuf> {
-        let bytes = directory.as_bytes();
-        for token in [&b"$ORIGIN"[..], b"${ORIGIN}"] {
-            if let Some(rest) = bytes.strip_prefix(token) {
-                let mut path = origin.as_os_str().as_bytes().to_vec();
-                path.extend_from_slice(rest);
-                return vec![PathBuf::from(OsString::from_vec(path))];
-            }
-        }
-        let mut sysroot = self.sysroot().unwrap_or_default().to_owned();
-        sysroot.push(directory);
-        vec![self.cwd.join(directory), self.cwd.join(sysroot)]
     }
 }
 

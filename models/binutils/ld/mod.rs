@@ -6,10 +6,12 @@
 //! - `command`: a command line parsed by it
 //! - `search`: where a linker looks; what is learnt of installed linkers ([`Linker`])
 //! - `inputs`: goes through the inputs as the linker does
+//! - `needs`: what libraries need, and what the library needs that is made
 //! - `script`, `shared`: what linker scripts and shared objects name
 
 mod command;
 mod inputs;
+mod needs;
 mod script;
 mod search;
 mod shared;
@@ -17,12 +19,14 @@ mod shared;
 mod tests;
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use self::command::Command;
 use self::inputs::Search;
 pub use self::search::Linker;
-use super::draft;
+pub(crate) use self::shared::Shared;
+use super::{draft, outline};
 use crate::{Call, Environment, Plan, Read, Reason, Step, StepKind, World, Write};
 
 /// The variables that a linker, collect2 and GCC's LTO plugin look at, beside those of every tool.
@@ -118,10 +122,12 @@ fn link(
         None if is_collect2 => search::collect2_linker(command.linker.as_deref(), env, world),
         None => Some(program.to_owned()),
     };
-    let built_in = match real {
-        Some(real) => linker.built_in(&real, command.emulation.as_deref(), cwd, env, world),
+    let built_in = match &real {
+        Some(real) => linker.built_in(real, command.emulation.as_deref(), cwd, env, world),
         None => linker.built_in(Path::new("ld"), command.emulation.as_deref(), cwd, env, world),
     };
+    // lld also takes what objects ask for (`.deplibs`).
+    let takes_what_is_named = built_in.bfd || real.as_deref().is_some_and(|real| is_gold_or_mold(real, world));
     let mut search = Search::new(linker, built_in, &command, cwd, env, world, tool.is_none());
     search.run()?;
     let output = command.output.clone().or(search.output.take()).unwrap_or_else(|| "a.out".into());
@@ -129,9 +135,21 @@ fn link(
     files.reads.append(&mut search.reads);
     files.missing = search.missing.take();
     files.writes = writes(&command, &output, cwd, env, world)?;
+    if let Some(write) = files.writes.first_mut() {
+        write.outline = match search.outline(takes_what_is_named) {
+            None if command.relocatable && !command.formatted => outline::of_object(&write.path),
+            outline => outline.map(|outline| outline.encode()),
+        };
+    }
     files.reads.extend(draft::output_directories(&files.writes));
     files.volatile = writes_time(&command, program);
     Ok(files)
+}
+
+fn is_gold_or_mold(linker: &Path, world: &dyn World) -> bool {
+    let resolved = world.resolve(linker).unwrap_or_else(|_| linker.to_owned());
+    let name = resolved.file_name().unwrap_or_default().as_bytes();
+    name.ends_with(b"gold") || name.ends_with(b"mold")
 }
 
 /// Everything a link writes.

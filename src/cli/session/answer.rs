@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use gg_force::{Cause, Request};
-use gg_ir::{AbsPath, Failed, Input, Name, Placeholder, Reference, Tag, Thunk};
+use gg_ir::{AbsPath, Failed, Input, Kind, Name, Placeholder, Reference, Tag, Thunk};
 use gg_models::{Call, Plan, Reason, Step, StepKind};
 
 use super::Session;
@@ -352,7 +352,10 @@ impl Session {
                 continue;
             }
             let mode = if is_executable(step, tag) { 0o777 } else { 0o666 } & !umask;
-            self.placeholders.place(path, Placeholder { thunk: *name, tag: tag.clone() }, mode)?;
+            let known = step.writes.iter().find(|write| write.tag == tag.as_str()).and_then(|it| it.outline.as_ref());
+            // Without it, whoever plans with the file waits for it.
+            let outline = known.and_then(|outline| self.store.put(Kind::Value, outline).ok());
+            self.placeholders.place(path, Placeholder { thunk: *name, tag: tag.clone(), outline }, mode)?;
         }
         Ok(unplaced)
     }

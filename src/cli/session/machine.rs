@@ -1,5 +1,6 @@
 //! The machine as the models see it: the real file system, where placeholders have their content.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gg_ir::Placeholder;
+use gg_ir::{Name, Placeholder};
 use gg_models::scan::hash::QuickMap;
 use gg_models::{Answer, Environment, FileKind, World};
 use gg_store::{SETTLE, Stamp};
@@ -34,6 +35,9 @@ pub trait Force: Send + Sync {
     /// # Errors
     /// `EIO` when the step that makes it failed.
     fn force(&self, path: &Path, placeholder: &Placeholder) -> io::Result<()>;
+
+    /// An outline that came with a placeholder, if it still is to be had.
+    fn outline(&self, name: &Name) -> Option<Arc<[u8]>>;
 }
 
 /// Files larger than this are not kept in memory: sources are small, libraries are read once.
@@ -47,6 +51,8 @@ pub struct Machine<F> {
     answers: Option<Answers>,
     /// By the path as a string, whose hash is the cheaper.
     contents: Mutex<QuickMap<OsString, Kept>>,
+    /// By their names.
+    outlines: Mutex<HashMap<Name, Arc<[u8]>>>,
 }
 
 /// A file's content in memory.
@@ -72,7 +78,7 @@ pub fn was_settled(stamp: &Stamp, moment: SystemTime) -> bool {
 impl<F: Force> Machine<F> {
     /// A machine on which `force` computes placeholders, and whose programs answered before in what is kept.
     pub fn new(force: F, answers: Option<Answers>) -> Self {
-        Self { force, forced: AtomicU64::new(0), answers, contents: Mutex::default() }
+        Self { force, forced: AtomicU64::new(0), answers, contents: Mutex::default(), outlines: Mutex::default() }
     }
 
     /// Writes down what programs have answered.
@@ -167,6 +173,19 @@ impl<F: Force> World for Machine<F> {
                 Ok(Some(content))
             }
         }
+    }
+
+    fn outline(&self, path: &Path) -> Option<Arc<[u8]>> {
+        let mut content = Vec::new();
+        fs::File::open(path).ok()?.take(Placeholder::MAX_LENGTH as u64 + 1).read_to_end(&mut content).ok()?;
+        let name = Placeholder::parse(&content)?.outline?;
+        let known = || self.outlines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outline) = known().get(&name) {
+            return Some(Arc::clone(outline));
+        }
+        let outline = self.force.outline(&name)?;
+        known().insert(name, Arc::clone(&outline));
+        Some(outline)
     }
 
     fn executable(&self, path: &Path) -> bool {

@@ -57,7 +57,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use anyhow::{Context, Result};
 use gg_force::{Coordinator, Request};
-use gg_ir::Placeholder;
+use gg_ir::{Name, Placeholder};
 use gg_models::Models;
 use gg_store::Store;
 
@@ -144,6 +144,11 @@ impl Force for Forcer {
             Some(session) => session.force(path, placeholder),
             None => Err(io::Error::from_raw_os_error(libc::EIO)),
         }
+    }
+
+    fn outline(&self, name: &Name) -> Option<Arc<[u8]>> {
+        // One that is gone costs the computation that it would have saved.
+        self.0.get().and_then(Weak::upgrade)?.store.read(name).ok().map(Arc::from)
     }
 }
 

@@ -232,6 +232,10 @@ impl<F: Force> World for Moment<'_, F> {
         self.machine.head(path, length)
     }
 
+    fn outline(&self, path: &Path) -> Option<Arc<[u8]>> {
+        self.machine.outline(path)
+    }
+
     fn executable(&self, path: &Path) -> bool {
         self.machine.executable(path)
     }
@@ -281,6 +285,10 @@ mod tests {
     struct Nobody;
 
     impl Force for Nobody {
+        fn outline(&self, _: &gg_ir::Name) -> Option<Arc<[u8]>> {
+            None
+        }
+
         fn force(&self, _: &Path, _: &Placeholder) -> io::Result<()> {
             Err(io::ErrorKind::Unsupported.into())
         }

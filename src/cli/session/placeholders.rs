@@ -362,7 +362,7 @@ mod tests {
     }
 
     fn placeholder(name: &str) -> Placeholder {
-        Placeholder { thunk: Name::of(Kind::Thunk, name.as_bytes()), tag: Tag::new("o").unwrap() }
+        Placeholder { thunk: Name::of(Kind::Thunk, name.as_bytes()), tag: Tag::new("o").unwrap(), outline: None }
     }
 
     fn text(content: &'static str) -> impl Fn(&mut File) -> io::Result<u32> {

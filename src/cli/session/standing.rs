@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn placeholder(name: &str) -> Placeholder {
-        Placeholder { thunk: Name::of(Kind::Thunk, name.as_bytes()), tag: Tag::new("o").unwrap() }
+        Placeholder { thunk: Name::of(Kind::Thunk, name.as_bytes()), tag: Tag::new("o").unwrap(), outline: None }
     }
 
     #[test]

@@ -170,6 +170,10 @@ impl<W: World> World for WithStdin<'_, W> {
         }
     }
 
+    fn outline(&self, path: &Path) -> Option<Arc<[u8]>> {
+        self.world.outline(path)
+    }
+
     fn executable(&self, path: &Path) -> bool {
         self.world.executable(path)
     }

@@ -1,5 +1,7 @@
 //! Links planned: every option, and the real linkers' inputs.
 
+mod placeholders;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
