@@ -119,6 +119,16 @@ fn what_goes_wrong_on_the_way_is_overcome() {
 }
 
 #[test]
+fn connections_that_are_reset_are_made_again_and_told() {
+    let (cloud, project) = (Cloud::start(&["--fault", "reset=3"]), project());
+    let want = plain(&project);
+    run(&mut cloud.gg_make(&project, &["-j4", "--no-fallback"])).ok();
+    assert_same(&want, &project.manifest());
+    assert_all_far(&project);
+    assert_eq!(count(&project, "lost"), 3, "{}\n{}", project.report()["engines"], cloud.log());
+}
+
+#[test]
 fn an_emptied_store_costs_uploading_again() {
     let (cloud, project) = (Cloud::start(&[]), project());
     let want = plain(&project);

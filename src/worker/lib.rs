@@ -10,7 +10,7 @@
 //! - `farm`: files and directories of the host that stand for values, fit to be mounted
 //! - `plain`: running a program where no namespaces are to be had
 //! - `process`: one worker process, seen from the pool
-//! - `link`, `codec`, `request`, `reply`: what the two say to each other, over a Unix socket
+//! - `link`, `codec`, `request`, `reply`: what the two say to each other, over a Unix socket; `shelf`: in shared memory
 //! - `inside`: [`worker_main`]: the worker process itself
 //! - `import`: from files that a program wrote to values in the store
 //! - `wire`, `remote` (feature `remote`): what gg and a worker far away say to each other; that worker
@@ -76,6 +76,7 @@ mod process;
 pub mod remote;
 mod reply;
 mod request;
+mod shelf;
 #[cfg(feature = "remote")]
 pub mod wire;
 

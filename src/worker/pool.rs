@@ -13,7 +13,7 @@ use gg_store::Store;
 use crate::error::{Result, at};
 use crate::inside::Setup;
 use crate::plain::{self, Materialise};
-use crate::plan::{Planner, bare_request, stdin_of};
+use crate::plan::{Planned, Planner, bare_request, stdin_of};
 use crate::process::{Answer, Process};
 use crate::reply::{Ended, Which};
 use crate::{Cancel, Failure, Job, Outcome, WorkerError};
@@ -157,9 +157,9 @@ impl Pool {
     /// Whatever is not the program's own doing; see [`WorkerError`].
     pub fn run(&self, job: &Job<'_>, cancel: &Cancel) -> Result<Outcome> {
         let memory_limit = self.config.memory_limit.unwrap_or(0);
-        let mut request = match self.kind {
+        let Planned { mut request, shelf } = match self.kind {
             SandboxKind::Namespace | SandboxKind::Relocated => self.planner.request(job, memory_limit)?,
-            SandboxKind::Plain => bare_request(job, memory_limit),
+            SandboxKind::Plain => Planned { request: bare_request(job, memory_limit), shelf: None },
         };
         request.stdin = stdin_of(job, &self.config.store)?;
         let request = request.encode();
@@ -173,7 +173,7 @@ impl Pool {
                 .map_err(|reason| no_sandbox(self.kind, reason))?,
         };
         let process = place.process.insert(process);
-        let answer = process.run(&request, &self.config.store, cancel).inspect_err(|_| {
+        let answer = process.run(&request, shelf.as_ref(), &self.config.store, cancel).inspect_err(|_| {
             // The next job gets a fresh one.
             place.process = None;
         })?;

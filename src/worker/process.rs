@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gg_ir::Made;
@@ -18,6 +19,7 @@ use crate::import::import;
 use crate::inside::Setup;
 use crate::link::Link;
 use crate::reply::{Ended, Reply, Which};
+use crate::shelf::Shelf;
 use crate::{Cancel, WorkerError};
 
 /// How long a worker process may take to obey a cancellation before it is killed.
@@ -28,6 +30,8 @@ const OBEDIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Process {
     child: Child,
     link: Link,
+    /// The shelf that it has.
+    shelf: Option<Arc<Shelf>>,
 }
 
 /// How a run ended, its files already in the store.
@@ -55,7 +59,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .map_err(at("start", program))?;
-        let mut process = Self { child, link: Link::new(here.into()) };
+        let mut process = Self { child, link: Link::new(here.into()), shelf: None };
         let talk = process.link.send(&setup.encode(), &[]).and_then(|()| process.link.receive());
         match talk.ok().flatten().map(|frame| Reply::decode(&frame)) {
             Some(Ok(Reply::Hello(Ok(())))) => Ok(Ok(process)),
@@ -76,11 +80,20 @@ impl Process {
         WorkerError::Died { what: "worker process", signal }
     }
 
-    /// Runs one request. After an error other than of the store's the process is of no more use.
-    pub fn run(&mut self, request: &[u8], store: &Store, cancel: &Cancel) -> Result<Result<Answer>> {
-        if self.link.send(request, &[]).is_err() {
+    /// Runs one request, whose small values lie on this shelf. After an error other than of the store's the process is of no more use.
+    pub fn run(
+        &mut self,
+        request: &[u8],
+        shelf: Option<&Arc<Shelf>>,
+        store: &Store,
+        cancel: &Cancel,
+    ) -> Result<Result<Answer>> {
+        let new = shelf.filter(|shelf| !self.shelf.as_ref().is_some_and(|known| Arc::ptr_eq(known, shelf)));
+        let fds: Vec<BorrowedFd<'_>> = new.iter().map(|shelf| shelf.as_fd()).collect();
+        if self.link.send(request, &fds).is_err() {
             return Err(self.died());
         }
+        self.shelf = new.cloned().or(self.shelf.take());
         let (mut files, mut failed) = (Vec::new(), None);
         let mut cancelled = None::<Instant>;
         loop {

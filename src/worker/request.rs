@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use crate::codec::{Reader, Writer};
+use crate::shelf::{Piece, Shelf};
 
-/// Bytes of a file: shared with the cache on the pool's side, part of the frame on the worker's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Bytes of a file: on the shelf, or where that has no room part of the frame.
+#[derive(Clone, Debug)]
 pub(crate) enum Content<'a> {
-    Shared(Arc<[u8]>),
+    /// On the request's shelf; on the pool's side only.
+    Shelved(Piece),
+    Owned(Vec<u8>),
     Borrowed(&'a [u8]),
 }
 
@@ -19,11 +21,20 @@ impl Deref for Content<'_> {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Content::Shared(bytes) => bytes,
+            Content::Shelved(bytes) => bytes,
+            Content::Owned(bytes) => bytes,
             Content::Borrowed(bytes) => bytes,
         }
     }
 }
+
+impl PartialEq for Content<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Content<'_> {}
 
 /// One step of building the sandbox's root. Parents come before what they hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +104,8 @@ impl<'a> Request<'a> {
         w.0
     }
 
-    pub fn decode(frame: &'a [u8]) -> io::Result<Self> {
+    /// With the shelf that the request refers to, if it does.
+    pub fn decode(frame: &'a [u8], shelf: Option<&'a Shelf>) -> io::Result<Self> {
         let mut r = Reader(frame);
         Ok(Self {
             executable: r.text()?,
@@ -108,7 +120,7 @@ impl<'a> Request<'a> {
             memory_limit: r.number()?,
             outputs: r.list(Reader::text)?,
             temporary: r.list(Reader::text)?,
-            ops: r.list(read_op)?,
+            ops: r.list(|r| read_op(r, shelf))?,
         })
     }
 }
@@ -121,9 +133,15 @@ fn write_op(w: &mut Writer, op: &Op<'_>) {
             w.small(*mode);
         }
         What::File { mode, content } => {
-            w.byte(b'f');
+            w.byte(if matches!(content, Content::Shelved(_)) { b's' } else { b'f' });
             w.small(*mode);
-            w.bytes(content);
+            match content {
+                Content::Shelved(piece) => {
+                    w.number(piece.place().start as u64);
+                    w.number(piece.place().end as u64);
+                }
+                content => w.bytes(content),
+            }
         }
         What::Copy { mode, source } => {
             w.byte(b'c');
@@ -145,11 +163,19 @@ fn write_op(w: &mut Writer, op: &Op<'_>) {
     }
 }
 
-fn read_op<'a>(r: &mut Reader<'a>) -> io::Result<Op<'a>> {
+fn read_op<'a>(r: &mut Reader<'a>, shelf: Option<&'a Shelf>) -> io::Result<Op<'a>> {
     let path = r.text()?;
     let what = match r.byte()? {
         b'd' => What::Dir { mode: r.small()? },
         b'f' => What::File { mode: r.small()?, content: Content::Borrowed(r.bytes()?) },
+        b's' => {
+            let (mode, start, end) = (r.small()?, r.number()?, r.number()?);
+            let place = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+            match shelf.zip(place).and_then(|(shelf, (start, end))| shelf.get(start..end)) {
+                Some(bytes) => What::File { mode, content: Content::Borrowed(bytes) },
+                None => return r.invalid(),
+            }
+        }
         b'c' => What::Copy { mode: r.small()?, source: r.text()? },
         b'l' => What::Link { target: r.text()? },
         b'B' => What::Bind { source: r.text()?, directory: true },
@@ -165,9 +191,13 @@ mod tests {
     use std::os::unix::ffi::OsStringExt;
 
     use super::*;
+    use crate::shelf::Shelves;
 
     #[test]
     fn requests_survive_the_wire() {
+        let mut shelves = Shelves::default();
+        let shelf = shelves.current().unwrap();
+        let piece = shelves.put(&shelf, &gg_ir::Name::of_value(b"shared"), b"shared").unwrap();
         let op = |what| Op { path: OsString::from_vec(b"a \n\xff".to_vec()), what };
         let request = Request {
             executable: "/bin/x".into(),
@@ -184,7 +214,8 @@ mod tests {
             temporary: vec!["tmp".into()],
             ops: vec![
                 op(What::Dir { mode: 0o1777 }),
-                op(What::File { mode: 0o644, content: Content::Borrowed(b"bytes") }),
+                op(What::File { mode: 0o644, content: Content::Owned(b"bytes".to_vec()) }),
+                op(What::File { mode: 0o644, content: Content::Shelved(piece) }),
                 op(What::Copy { mode: 0o755, source: "/s".into() }),
                 op(What::Link { target: "t".into() }),
                 op(What::Bind { source: "/b".into(), directory: true }),
@@ -193,9 +224,10 @@ mod tests {
             ],
         };
         let bytes = request.encode();
-        assert_eq!(Request::decode(&bytes).unwrap(), request);
+        assert_eq!(Request::decode(&bytes, Some(&shelf)).unwrap(), request);
+        assert!(Request::decode(&bytes, None).is_err());
         for end in 0..bytes.len() {
-            assert!(Request::decode(&bytes[..end]).is_err(), "{end}");
+            assert!(Request::decode(&bytes[..end], Some(&shelf)).is_err(), "{end}");
         }
     }
 }

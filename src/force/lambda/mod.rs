@@ -56,6 +56,10 @@ pub use visit::{NotMet, Visit, visit};
 /// A synchronous call may take as long as a function may run: 15 minutes (AWS Lambda Developer Guide, "Lambda quotas").
 const CALL: Duration = Duration::from_secs(15 * 60 + 30);
 
+/// As many packs are written or read side by side: a thousand answers at once would otherwise start hundreds of threads, for what
+/// two processors do no sooner.
+const PACKERS: usize = 16;
+
 /// As many reductions may be on their way into the shared cache; what comes meanwhile is not shared.
 const SHARES: u32 = 10_000;
 
@@ -100,6 +104,8 @@ pub(crate) struct Desk {
     far: Mutex<HashSet<Name>>,
     /// A permit for each reduction that is being shared.
     sharing: Arc<Semaphore>,
+    /// A permit for each pack that is written or read.
+    packing: Semaphore,
     running: Mutex<Running>,
 }
 
@@ -187,6 +193,7 @@ impl LambdaEngine {
             answered: Mutex::default(),
             far: Mutex::default(),
             sharing: Arc::new(Semaphore::new(SHARES as usize)),
+            packing: Semaphore::new(PACKERS),
             running: Mutex::default(),
         };
         Ok(Self { desk: Arc::new(desk), runtime: Some(runtime) })

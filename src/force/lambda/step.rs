@@ -141,8 +141,14 @@ impl Desk {
             return Ok(Vec::new());
         }
         let store = Arc::clone(&self.store);
-        let packed = tokio::task::spawn_blocking(move || pack::write_from(&store, &names)).await;
-        packed.map_err(|_| EngineResult::Cancelled)?.map_err(|error| self.store_failed(error.into()))
+        let packed = self.aside(move || pack::write_from(&store, &names)).await;
+        packed.ok_or(EngineResult::Cancelled)?.map_err(|error| self.store_failed(error.into()))
+    }
+
+    /// Does what takes a while on a thread for such work, of which there are a few; `None` when that cannot be, or panics.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let _permit = self.packing.acquire().await.ok()?;
+        tokio::task::spawn_blocking(work).await.ok()
     }
 
     fn store_failed(&self, error: RemoteError) -> EngineResult {
@@ -316,14 +322,13 @@ impl Desk {
             return self.failed("the worker's answer is not one result for one job", trials, false);
         };
         let (store, inline) = (Arc::clone(&self.store), response.inline);
-        let unpacked = tokio::task::spawn_blocking(move || pack::read_into(&inline, &store)).await;
-        match unpacked {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
+        match self.aside(move || pack::read_into(&inline, &store)).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
                 self.tallies.count(|tally| tally.corrupt += 1);
                 return self.failed(&format!("the worker's answer is damaged: {error}"), trials, false);
             }
-            Err(_) => return Next::Result(EngineResult::Cancelled),
+            None => return Next::Result(EngineResult::Cancelled),
         }
         let result = match result {
             JobResult::Elsewhere { name } => match self.elsewhere(name).await {

@@ -46,9 +46,9 @@ pub struct Args {
     /// How much longer than it takes anyway a cold start takes, milliseconds.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     pub cold_start: u64,
-    /// What goes wrong: crash=RATE, throttle=RATE, error500=RATE, lost=RATE, corrupt-reply=RATE, delay=RATExSECONDS, where
-    /// a rate below 1 is a share of all invocations and a whole number that many, the first; slow=NxFACTOR for N workers
-    /// that take FACTOR times as long.
+    /// What goes wrong: crash=RATE, throttle=RATE, error500=RATE, reset=RATE, lost=RATE, corrupt-reply=RATE,
+    /// delay=RATExSECONDS, where a rate below 1 is a share of all invocations and a whole number that many, the first;
+    /// slow=NxFACTOR for N workers that take FACTOR times as long.
     #[arg(long = "fault", value_name = "WHAT=RATE")]
     pub faults: Vec<Fault>,
     /// What the choice of faults begins with: the same seed, the same faults for the n-th invocation.

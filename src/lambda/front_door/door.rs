@@ -36,6 +36,8 @@ pub enum Outcome {
     BadRuntime(String),
     /// There is to be no answer.
     Lost,
+    /// The connection is to be reset.
+    Reset,
 }
 
 /// The front door's heart.
@@ -218,6 +220,9 @@ impl Door {
         }
         if misfortune.error500 {
             return (Outcome::ServiceError, line, vec![]);
+        }
+        if misfortune.reset {
+            return (Outcome::Reset, line, vec![]);
         }
         let (place, warm, number) = match self.room(function) {
             Room::Warm(worker) => (worker.place, Some(worker), 0),

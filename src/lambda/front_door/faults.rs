@@ -12,6 +12,8 @@ pub enum Fault {
     Throttle(f64),
     /// Refused with 500.
     Error500(f64),
+    /// Not even looked at: the connection is reset.
+    Reset(f64),
     /// The work is done and the connection closed without an answer.
     Lost(f64),
     /// Characters of the answer are changed.
@@ -39,6 +41,7 @@ impl FromStr for Fault {
             "crash" => Fault::Crash(number(amount)?),
             "throttle" => Fault::Throttle(number(amount)?),
             "error500" => Fault::Error500(number(amount)?),
+            "reset" => Fault::Reset(number(amount)?),
             "lost" => Fault::Lost(number(amount)?),
             "corrupt-reply" => Fault::CorruptReply(number(amount)?),
             "delay" => {
@@ -55,7 +58,7 @@ impl FromStr for Fault {
     }
 }
 
-const NAMES: [&str; 7] = ["crash", "throttle", "error500", "lost", "corrupt-reply", "delay", "slow"];
+const NAMES: [&str; 8] = ["crash", "throttle", "error500", "reset", "lost", "corrupt-reply", "delay", "slow"];
 
 /// What goes wrong with one invocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -64,6 +67,8 @@ pub struct Misfortune {
     pub throttle: bool,
     /// Refused with 500.
     pub error500: bool,
+    /// The connection is reset.
+    pub reset: bool,
     /// The worker is killed after this time, or when it would answer if that is sooner.
     pub crash: Option<Duration>,
     /// No answer.
@@ -80,6 +85,7 @@ impl Misfortune {
         let all = [
             (self.throttle, "throttle"),
             (self.error500, "error500"),
+            (self.reset, "reset"),
             (self.crash.is_some(), "crash"),
             (self.lost, "lost"),
             (self.corrupt.is_some(), "corrupt-reply"),
@@ -118,16 +124,19 @@ impl Plan {
                 Fault::Crash(rate) if strikes(rate) => chosen.crash = Some(Duration::from_millis(mix(lot) % 200)),
                 Fault::Throttle(rate) if strikes(rate) => chosen.throttle = true,
                 Fault::Error500(rate) if strikes(rate) => chosen.error500 = true,
+                Fault::Reset(rate) if strikes(rate) => chosen.reset = true,
                 Fault::Lost(rate) if strikes(rate) => chosen.lost = true,
                 Fault::CorruptReply(rate) if strikes(rate) => chosen.corrupt = Some(mix(lot)),
                 Fault::Delay(rate, time) if strikes(rate) => chosen.delay = time,
                 _ => {}
             }
         }
-        if chosen.throttle || chosen.error500 {
-            return Misfortune { throttle: chosen.throttle, error500: !chosen.throttle, ..Misfortune::default() };
+        match chosen {
+            Misfortune { throttle: true, .. } => Misfortune { throttle: true, ..Misfortune::default() },
+            Misfortune { error500: true, .. } => Misfortune { error500: true, ..Misfortune::default() },
+            Misfortune { reset: true, .. } => Misfortune { reset: true, ..Misfortune::default() },
+            chosen => chosen,
         }
-        chosen
     }
 
     /// How many times as long as it needs the worker of this number takes, the workers counted from 0 as they start.
@@ -187,6 +196,8 @@ mod tests {
     fn the_refused_are_only_refused() {
         let chosen = plan(&["crash=1", "throttle=1", "error500=1"]).of(0);
         assert_eq!(chosen, Misfortune { throttle: true, ..Misfortune::default() });
+        let chosen = plan(&["crash=1", "lost=1", "reset=1"]).of(0);
+        assert_eq!(chosen, Misfortune { reset: true, ..Misfortune::default() });
     }
 
     #[test]

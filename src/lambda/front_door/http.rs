@@ -14,9 +14,14 @@ use tokio::net::TcpListener;
 /// An answer.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Closes the connection in place of an answer.
-#[derive(Debug, Clone, Copy)]
-pub struct HangUp;
+/// Ends the connection in place of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HangUp {
+    /// In good order.
+    Close,
+    /// With a reset, as a machine does that knows nothing of the connection.
+    Reset,
+}
 
 impl std::fmt::Display for HangUp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,11 +56,20 @@ where
         let _ = stream.set_nodelay(true);
         let answer = answer.clone();
         tokio::spawn(async move {
-            let service = service_fn(answer);
+            let stream = TokioIo::new(stream);
+            let mut connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(stream, service_fn(answer));
             // Who hangs up is not of interest, nor is our own hanging up.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            if (&mut connection).await.is_err_and(|error| is_reset(&error)) {
+                // Closed without patience for what was not read: socket(7), `SO_LINGER`.
+                let _ = connection.into_parts().io.into_inner().set_zero_linger();
+            }
         });
     }
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    std::error::Error::source(error).and_then(|cause| cause.downcast_ref()) == Some(&HangUp::Reset)
 }
 
 /// An answer of JSON.

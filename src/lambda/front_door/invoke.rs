@@ -141,7 +141,8 @@ async fn run(door: Arc<Door>, function: String, memory: u64, payload: Bytes, tai
             "An error occurred and the request cannot be processed.",
         )),
         Outcome::BadRuntime(text) => Ok(error(StatusCode::BAD_GATEWAY, "InvalidRuntimeException", &text)),
-        Outcome::Lost => Err(HangUp),
+        Outcome::Lost => Err(HangUp::Close),
+        Outcome::Reset => Err(HangUp::Reset),
     };
     let answer = answer.map(|mut answer| {
         header(&mut answer, "x-amzn-requestid", &line.request_id);

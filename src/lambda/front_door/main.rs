@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 fn main() -> anyhow::Result<()> {
     if std::env::args_os().nth(1).is_some_and(|arg| arg == jail::ARGUMENT) {
@@ -55,9 +55,20 @@ fn main() -> anyhow::Result<()> {
     outcome
 }
 
+/// As many connections may wait to be accepted, as far as `net.core.somaxconn` allows. gg opens thousands at once; those beyond are
+/// dropped or reset, which the service in whose place this stands does not do.
+const WAITING: u32 = 16_384;
+
+fn listen(port: u16) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // As `TcpListener::bind` does: a port that was used a moment ago can be used again.
+    socket.set_reuseaddr(true)?;
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, port).into())?;
+    socket.listen(WAITING)
+}
+
 async fn serve(args: args::Args) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", args.port))
-        .await
+    let listener = listen(args.port)
         .with_context(|| format!("cannot listen on port {} of 127.0.0.1; choose another with --port", args.port))?;
     let address = format!("http://{}", listener.local_addr().context("no address")?);
     let ready = args.ready_file.clone();

@@ -38,6 +38,7 @@ use crate::codec::{Reader, Writer};
 use crate::link::{Link, MAX_FDS};
 use crate::reply::{Ended, Reply};
 use crate::request::Request;
+use crate::shelf::Shelf;
 use collect::Found;
 use root::Root;
 
@@ -140,9 +141,14 @@ fn serve(link: &mut Link) -> io::Result<()> {
     if failed {
         return Ok(());
     }
+    let mut shelf = None;
     while let Some(frame) = link.receive()? {
+        // A request whose values lie elsewhere than those of the one before brings the descriptor.
+        if let Some(memory) = link.take_fd() {
+            shelf = Some(Shelf::open(memory)?);
+        }
         // An empty frame is a cancellation that crossed the end of its job.
-        if !frame.is_empty() && !worker.run(&Request::decode(&frame)?, link)? {
+        if !frame.is_empty() && !worker.run(&Request::decode(&frame, shelf.as_ref())?, link)? {
             break;
         }
     }

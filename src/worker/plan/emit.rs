@@ -1,15 +1,17 @@
 //! The steps that make a plan real.
 
 use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 
 use super::Planner;
 use super::layers::{Directory, File, Layers, Node};
 use crate::error::Result;
 use crate::farm::Over;
-use crate::request::{Content, Op, What};
+use crate::request::{Op, What};
+use crate::shelf::Shelf;
 
-/// Files up to this length travel with the request and are written into the sandbox: about 10 us each, a third of what a mount
-/// costs with its removal, and the same bytes that were checked.
+/// Files up to this length are written into the sandbox from memory: about 10 us each, a third of what a mount costs with its
+/// removal, and the same bytes that were checked.
 const INLINE: u64 = 64 << 10;
 
 /// Files up to this length are copied into the sandbox when nothing on disk has their permission bits; larger ones are
@@ -18,8 +20,8 @@ const COPIED: u64 = 1 << 20;
 
 impl Layers<'_> {
     /// The steps, parents before what they hold.
-    pub fn emit(self, planner: &Planner) -> Result<Vec<Op<'static>>> {
-        let mut steps = Steps { planner, ops: Vec::new() };
+    pub fn emit(self, planner: &Planner, shelf: Option<&Arc<Shelf>>) -> Result<Vec<Op<'static>>> {
+        let mut steps = Steps { planner, shelf, ops: Vec::new() };
         steps.entries(self.top, &OsString::new())?;
         Ok(steps.ops)
     }
@@ -27,6 +29,7 @@ impl Layers<'_> {
 
 struct Steps<'a> {
     planner: &'a Planner,
+    shelf: Option<&'a Arc<Shelf>>,
     ops: Vec<Op<'static>>,
 }
 
@@ -75,7 +78,7 @@ impl Steps<'_> {
         let File { content, mode, output } = file;
         let mode = mode & 0o7777;
         let what = if content.length() <= INLINE {
-            What::File { mode, content: Content::Shared(self.planner.small(content)?) }
+            What::File { mode, content: self.planner.small(content, self.shelf)? }
         } else if *output || content.length() <= COPIED && !self.planner.farm.has_file(content, mode)? {
             What::Copy { mode, source: self.planner.store.file(content)?.into() }
         } else {

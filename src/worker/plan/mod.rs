@@ -8,9 +8,8 @@
 mod emit;
 mod layers;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gg_ir::{AbsPath, Input, Name, Thunk};
@@ -18,36 +17,36 @@ use gg_store::Store;
 
 use crate::error::Result;
 use crate::farm::Farm;
-use crate::request::Request;
+use crate::request::{Content, Request};
+use crate::shelf::{Shelf, Shelves};
 use crate::{Job, WorkerError};
 use layers::Layers;
-
-/// What small values may take in memory before they are forgotten.
-const SMALL_BYTES: usize = 64 << 20;
 
 /// Makes plans, and remembers what most of them have in common.
 #[derive(Debug)]
 pub(crate) struct Planner {
     store: Arc<Store>,
     farm: Farm,
-    small: Mutex<Small>,
+    /// Of small values, which many sandboxes hold (headers).
+    shelves: Mutex<Shelves>,
 }
 
-/// Small values, which many sandboxes hold (headers).
+/// A request and what it refers to.
 #[derive(Debug, Default)]
-struct Small {
-    values: HashMap<Name, Arc<[u8]>>,
-    bytes: usize,
+pub(crate) struct Planned {
+    pub request: Request<'static>,
+    /// Where its small values lie.
+    pub shelf: Option<Arc<Shelf>>,
 }
 
 impl Planner {
     /// For sandboxes that are made of mounts, if `mounts`, or of links.
     pub fn new(store: Arc<Store>, mounts: bool) -> Self {
-        Self { farm: Farm::new(store.clone(), mounts), store, small: Mutex::default() }
+        Self { farm: Farm::new(store.clone(), mounts), store, shelves: Mutex::default() }
     }
 
     /// The request for a job, with everything that its sandbox holds.
-    pub fn request(&self, job: &Job<'_>, memory_limit: u64) -> Result<Request<'static>> {
+    pub fn request(&self, job: &Job<'_>, memory_limit: u64) -> Result<Planned> {
         let function = &job.description.function;
         let mut layers = Layers::new(&self.farm);
         for (path, input) in &job.description.inputs {
@@ -72,24 +71,24 @@ impl Planner {
         }
         let mut request = bare_request(job, memory_limit);
         request.temporary = temporary;
-        request.ops = layers.emit(self)?;
-        Ok(request)
+        let shelf = self.shelves().current();
+        request.ops = layers.emit(self, shelf.as_ref())?;
+        Ok(Planned { request, shelf })
     }
 
-    /// The bytes of a small value.
-    fn small(&self, name: &Name) -> Result<Arc<[u8]>> {
-        let lock = || self.small.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = lock().values.get(name) {
-            return Ok(bytes.clone());
+    fn shelves(&self) -> MutexGuard<'_, Shelves> {
+        // Whole at every moment, also when a thread that held it panicked.
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes of a small value, on this shelf if that has room.
+    fn small(&self, name: &Name, shelf: Option<&Arc<Shelf>>) -> Result<Content<'static>> {
+        if let Some(piece) = shelf.and_then(|shelf| self.shelves().find(shelf, name)) {
+            return Ok(Content::Shelved(piece));
         }
-        let bytes: Arc<[u8]> = self.store.read(name)?.into();
-        let mut small = lock();
-        if small.bytes > SMALL_BYTES {
-            *small = Small::default();
-        }
-        small.bytes += bytes.len();
-        small.values.insert(*name, bytes.clone());
-        Ok(bytes)
+        let bytes = self.store.read(name)?;
+        let piece = shelf.and_then(|shelf| self.shelves().put(shelf, name, &bytes));
+        Ok(piece.map_or_else(|| Content::Owned(bytes), Content::Shelved))
     }
 }
 

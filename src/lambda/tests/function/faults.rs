@@ -1,5 +1,7 @@
 //! What goes wrong on purpose.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::Instant;
 
 use gg_worker::wire::{JobResult, Response};
@@ -49,6 +51,18 @@ fn a_lost_answer_is_a_closed_connection() {
     let log = door.log();
     assert_eq!((&log[0]["status"], &log[0]["faults"]), (&0.into(), &serde_json::json!(["lost"])));
     assert_eq!(log[1]["cold"], false);
+}
+
+#[test]
+fn a_reset_connection_has_asked_nobody() {
+    let door = Door::new(&["--workers", "1", "--fault", "reset=1"]);
+    let mut stream = TcpStream::connect(&door.address).unwrap();
+    write!(stream, "POST {INVOKE} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{{}}").unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    goes_well(&door);
+    let log = door.log();
+    assert_eq!((&log[0]["faults"], &log[0]["place"]), (&serde_json::json!(["reset"]), &serde_json::Value::Null));
+    assert_eq!(log[1]["cold"], true);
 }
 
 #[test]

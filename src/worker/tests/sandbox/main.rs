@@ -2,6 +2,7 @@
 
 mod compile;
 mod ends;
+mod inputs;
 mod isolation;
 mod outputs;
 mod plain;
