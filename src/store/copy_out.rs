@@ -113,7 +113,7 @@ impl Store {
 
     /// A temporary file beside `to` with the object's bytes.
     fn filled(&self, name: &Name, to: &Path) -> Result<Temporary> {
-        while let Some(origin) = self.origins.valid(name) {
+        while let Some(origin) = self.origin_of_value(name) {
             if let Ok(file) = File::open(&origin)
                 && let Some(temporary) = self.fill(name, file, &origin, to)?
             {

@@ -228,7 +228,7 @@ impl Store {
     }
 
     fn read_origin(&self, name: &Name) -> Result<Option<Vec<u8>>> {
-        while let Some(path) = self.origins.valid(name) {
+        while let Some(path) = self.origin_of_value(name) {
             match fs::read(&path) {
                 Ok(bytes) if name.matches(&bytes) => return Ok(Some(bytes)),
                 _ => self.origins.drop_file(name, &path),
@@ -246,7 +246,7 @@ impl Store {
     /// As [`Store::read`].
     pub fn file(&self, name: &Name) -> Result<PathBuf> {
         // Files of the system first: they have the modes that programs need.
-        if let Some(path) = self.origins.valid(name) {
+        if let Some(path) = self.origin_of_value(name) {
             return Ok(path);
         }
         let opened = match self.open_object(name)? {

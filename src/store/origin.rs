@@ -187,6 +187,12 @@ impl Origins {
         })
     }
 
+    /// The files that were noted for this value, which may have changed since.
+    fn files(&self, name: &Name) -> Vec<PathBuf> {
+        let state = lock(self.state());
+        state.files.get(name).map(|known| known.iter().map(|(path, _)| path.clone()).collect()).unwrap_or_default()
+    }
+
     /// The directories that were noted for this tree, which may have changed since.
     pub fn trees(&self, name: &Name) -> Vec<PathBuf> {
         let mut state = lock(self.state());
@@ -301,6 +307,22 @@ impl Store {
             None => self.import(&path).map(|_| ()),
             Some(_) => Err(StoreError::Changing { path }),
         }
+    }
+
+    /// A file of the system that holds this value. One whose stamp has changed is read again: a package that is installed once
+    /// more, a further hard link or other permissions change the stamp, and not what the file holds.
+    pub(crate) fn origin_of_value(&self, name: &Name) -> Option<PathBuf> {
+        self.origins.valid(name).or_else(|| {
+            let holds = |path: &PathBuf| {
+                let same_length = fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == name.length());
+                // What has been read in this state is not read again.
+                same_length && self.hash_settled(path).is_ok_and(|found| found.is_some_and(|(found, _)| found == *name))
+            };
+            let path = self.origins.files(name).into_iter().find(holds)?;
+            let stamp = Stamp::of(&path).ok()?;
+            self.note_origin(name, &path, &stamp).ok()?;
+            self.origins.valid(name)
+        })
     }
 
     /// A directory of the system that holds exactly this tree, links and modes included. It is looked through once per

@@ -50,7 +50,7 @@ impl Store {
 
     /// Whether the object is here, without anybody bringing it.
     pub fn holds(&self, name: &Name) -> bool {
-        self.present(name) || self.origins.valid(name).is_some()
+        self.present(name) || self.origin_of_value(name).is_some()
     }
 }
 

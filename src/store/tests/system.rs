@@ -88,6 +88,30 @@ fn a_changed_file_is_no_origin() {
 }
 
 #[test]
+fn a_file_whose_stamp_alone_has_changed_still_is_an_origin() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = project(root.path());
+    let path = root.path().join("store");
+    let content = Name::of_value(b"a");
+    Store::open(&path).unwrap().snapshot(&dir).unwrap();
+    let changes: [&dyn Fn(); 3] = [
+        &|| fs::hard_link(dir.join("a.h"), dir.join("further.h")).unwrap(),
+        &|| fs::set_permissions(dir.join("a.h"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap(),
+        &|| {
+            fs::write(dir.join("anew"), "a").unwrap();
+            fs::rename(dir.join("anew"), dir.join("a.h")).unwrap();
+        },
+    ];
+    for change in changes {
+        change();
+        let store = Store::open(&path).unwrap();
+        assert!(store.contains(&content));
+        assert_eq!(store.file(&content).unwrap(), dir.join("a.h"));
+        assert_eq!(store.read(&content).unwrap(), b"a");
+    }
+}
+
+#[test]
 fn new_and_vanished_files_change_the_tree() {
     let root = tempfile::tempdir().unwrap();
     let dir = project(root.path());
