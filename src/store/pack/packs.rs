@@ -15,7 +15,7 @@ use super::places::{Frame, Places, Spot};
 use super::record::Record;
 use super::writer::Writer;
 use super::{PackId, collect};
-use crate::error::{Result, StoreError, at};
+use crate::error::{Result, at};
 use crate::layout::Layout;
 use crate::object::{self, is_damage, mark_used};
 use crate::shards::lock;
@@ -120,31 +120,14 @@ impl Packs {
         if self.present(layout, name, lease) {
             return Ok(());
         }
-        match self.write(&mut held, layout, name, object, lease, false) {
-            // The process may not write files so large; not every pack is.
-            Err(StoreError::FileLimit { .. }) if held.as_ref().is_some_and(|writer| !writer.is_empty()) => {
-                self.end(&mut held);
-                self.write(&mut held, layout, name, object, lease, true)
-            }
-            written => written,
+        if held.as_ref().is_some_and(|writer| !writer.fits(object.len())) {
+            self.end(&mut held);
         }
-    }
-
-    fn write(
-        &self,
-        held: &mut Option<Writer>,
-        layout: &Layout,
-        name: &Name,
-        object: &[u8],
-        lease: u64,
-        fresh: bool,
-    ) -> Result<()> {
-        let writer = match held {
+        let writer = match &mut *held {
             Some(writer) => writer,
             None => {
                 let mut places = lock(&self.places);
-                let begin = if fresh { Writer::create } else { Writer::begin };
-                held.insert(begin(layout, name.kind(), &mut places)?)
+                held.insert(Writer::begin(layout, name.kind(), object.len(), &mut places)?)
             }
         };
         let record = writer.add(name.digest(), object)?;
@@ -152,7 +135,7 @@ impl Packs {
         self.frames.grow((id, record.frame), record.at, object);
         lock(&self.places).add(id, &record, records, lease);
         if full {
-            self.end(held);
+            self.end(&mut held);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use gg_ir::Kind;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::frame::Compressor;
 use super::places::Places;
@@ -31,6 +32,8 @@ pub(super) struct Writer {
     /// How much is in them, bytes.
     length: u64,
     records: u64,
+    /// The longest file that this process may write (`ulimit -f`). Who tries more is killed, unless the signal is ignored.
+    longest: u64,
     compressor: Compressor,
     /// The frame that objects are added to: where it begins, and how many bytes its objects have.
     frame: Option<(u32, u32)>,
@@ -51,11 +54,13 @@ fn open(path: &Path, how: impl Fn(&mut OpenOptions) -> &mut OpenOptions) -> io::
 }
 
 impl Writer {
-    /// Goes on with a pack that nobody writes, or makes one.
-    pub fn begin(layout: &Layout, kind: Kind, places: &mut Places) -> Result<Self> {
+    /// Goes on with a pack that nobody writes and that an object of this length fits into, or makes one.
+    pub fn begin(layout: &Layout, kind: Kind, length: usize, places: &mut Places) -> Result<Self> {
         for id in places.open(kind).into_iter().take(TRIES) {
-            if let Some(writer) = Self::take(layout, id, places)? {
-                return Ok(writer);
+            match Self::take(layout, id, places)? {
+                Some(writer) if writer.fits(length) => return Ok(writer),
+                Some(writer) => places.own(writer.id, false),
+                None => {}
             }
         }
         Self::create(layout, kind, places)
@@ -118,7 +123,8 @@ impl Writer {
         let compressor = Compressor::new().map_err(at("compress into", &data_path))?;
         places.own(id, true);
         let length = meta.len();
-        Ok(Some(Self { id, data, index, data_path, index_path, length, records, compressor, frame: None }))
+        let longest = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+        Ok(Some(Self { id, data, index, data_path, index_path, length, records, longest, compressor, frame: None }))
     }
 
     /// Whether the pack is still where others find it.
@@ -136,9 +142,10 @@ impl Writer {
         self.length >= FULL
     }
 
-    /// Whether it was made, and nothing has been added yet.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
+    /// Whether this process may write as much as an object of this length takes at most.
+    pub fn fits(&self, length: usize) -> bool {
+        // What cannot be compressed takes as much as it has, and 3 bytes for each block of at most 128 kB.
+        self.length + length as u64 + 1024 <= self.longest && self.records + RECORD as u64 <= self.longest
     }
 
     /// Adds an object, which every process can read when this returns.

@@ -49,6 +49,7 @@ fn role() {
     match role.as_str() {
         "full" => full(&dir),
         "file limit" => file_limit(&dir),
+        "pack limit" => pack_limit(&dir),
         "read-only" => {
             let error = Store::open(&dir).unwrap_err();
             assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
@@ -148,11 +149,21 @@ fn file_limit(dir: &Path) {
     assert!(error.to_string().contains("ulimit -f"), "{error}");
     assert!(matches!(store.import(&dir.join("large")), Err(StoreError::FileLimit { .. })));
     assert!(store.read(&small).is_ok());
-    // A pack that cannot grow is not the last one.
-    let names: Vec<Name> = (0..10).map(|number| store.put(Kind::Value, &noise(number, 50_000)).unwrap()).collect();
-    let other = Store::open(store.dir()).unwrap();
-    assert!(names.iter().all(|name| store.read(name).is_ok() && other.read(name).is_ok()));
-    assert_no_rest(&store);
+}
+
+/// A pack that cannot grow is not the last one.
+fn pack_limit(dir: &Path) {
+    for round in 0..3 {
+        let store = Store::open(&dir.join("store")).unwrap();
+        let number = |number: u64| round * 10 + number;
+        let noisy = (0..10).map(|at| store.put(Kind::Value, &noise(number(at), 50_000)).unwrap());
+        // Of such the index is longer than the pack.
+        let tiny = (0..2000).map(|at| store.put(Kind::Thunk, &(number(at) * 1000).to_le_bytes()).unwrap());
+        let names: Vec<Name> = noisy.chain(tiny).collect();
+        let other = Store::open(&dir.join("store")).unwrap();
+        assert!(names.iter().all(|name| store.read(name).is_ok() && other.read(name).is_ok()));
+        assert_no_rest(&store);
+    }
 }
 
 #[test]
@@ -162,6 +173,9 @@ fn a_limit_on_the_size_of_files() {
     // 256 blocks of 512 bytes. The signal that would end the process is ignored, as it is under many shells and daemons.
     let script = "trap '' XFSZ; ulimit -f 256; exec \"$@\"";
     assert_passed(&run(&["env"], script, "file limit", dir.path()));
+    // Here it is not, and nothing that may be written is worth a life.
+    let script = "ulimit -f 160; exec \"$@\"";
+    assert_passed(&run(&["env"], script, "pack limit", dir.path()));
 }
 
 fn descriptors(dir: &Path) {
