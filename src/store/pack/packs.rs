@@ -20,6 +20,9 @@ use crate::layout::Layout;
 use crate::object::{self, is_damage, mark_used};
 use crate::shards::lock;
 
+/// In so many places an object is looked for, so that one which comes and goes is not looked for without end.
+const PLACES: usize = 16;
+
 /// What was found under a name.
 pub(crate) enum Found {
     /// The object's bytes, which have been compared with the name.
@@ -52,7 +55,8 @@ impl Packs {
 
     /// Whether an object is in a pack that is known and still there; marks the pack as used in this lease.
     pub fn present(&self, layout: &Layout, name: &Name, lease: u64) -> bool {
-        while let Some(spot) = self.spot(name) {
+        for _ in 0..PLACES {
+            let Some(spot) = self.spot(name) else { break };
             if spot.marked == Some(lease) && fs::symlink_metadata(layout.pack(&spot.pack.data())).is_ok() {
                 return true;
             }
@@ -146,7 +150,8 @@ impl Packs {
     /// When a file cannot be read, for another reason than that it is damaged or gone.
     pub fn read(&self, layout: &Layout, name: &Name) -> Result<Found> {
         let mut damaged = None;
-        while let Some(spot) = self.spot(name) {
+        for _ in 0..PLACES {
+            let Some(spot) = self.spot(name) else { break };
             let Some(bytes) = self.bytes(layout, &spot, name)? else {
                 self.forget(layout, spot.pack);
                 continue;
