@@ -29,25 +29,40 @@ fn the_same_again_runs_no_compiler() {
     assert_same(&want, &project.manifest());
 }
 
+/// Changes a file that is not to be written.
+fn damage(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
 #[test]
 fn a_damaged_store_is_noticed_and_mended() {
     let project = Project::new();
     small(&project);
     project.gg_make(&[]).ok();
     let want = project.manifest();
-    // Every one of them: a step misses all its inputs, one after the other.
-    for (at, path) in files(&project.store().join("objects")).into_iter().enumerate() {
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let mut bytes = fs::read(&path).unwrap();
-        match at % 2 {
-            0 => bytes.truncate(bytes.len() / 2),
-            _ => bytes.iter_mut().for_each(|byte| *byte ^= 1),
+    for round in 0..3 {
+        // Every object: a step misses all its inputs, one after the other.
+        for (at, path) in files(&project.store().join("objects")).into_iter().enumerate() {
+            damage(&path, |bytes| match at % 2 {
+                0 => bytes.truncate(bytes.len() / 2),
+                _ => bytes.iter_mut().for_each(|byte| *byte ^= 1),
+            });
         }
-        fs::write(&path, bytes).unwrap();
+        for path in files(&project.store().join("packs")) {
+            match (round, path.extension().is_some_and(|extension| extension == "pack")) {
+                (0, true) => damage(&path, |bytes| bytes.truncate(bytes.len() / 2)),
+                (1, true) => damage(&path, |bytes| bytes.iter_mut().for_each(|byte| *byte ^= 1)),
+                (2, false) => damage(&path, |bytes| bytes.iter_mut().step_by(50).for_each(|byte| *byte ^= 1)),
+                _ => {}
+            }
+        }
+        project.gg_make(&["clean"]).ok();
+        project.gg_make(&[]).ok();
+        assert_same(&want, &project.manifest());
     }
-    project.gg_make(&["clean"]).ok();
-    project.gg_make(&[]).ok();
-    assert_same(&want, &project.manifest());
 }
 
 #[test]
@@ -58,7 +73,7 @@ fn gc_then_build() {
     let want = project.manifest();
     project.gg_make(&["clean"]).ok();
     project.gg(&["gc", "--max-size", "0"]).ok();
-    assert_eq!(files(&project.store().join("objects")).len(), 0);
+    assert_eq!(files(&project.store().join("objects")).len() + files(&project.store().join("packs")).len(), 0);
     project.gg_make(&[]).ok();
     assert_same(&want, &project.manifest());
     project.gg(&["clean"]).ok();

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::error::{Result, StoreError, at};
 use crate::layout::random;
 use crate::object::{self, Failure};
+use crate::pack;
 use crate::stamp::Stamp;
 use crate::store::Store;
 
@@ -121,12 +122,33 @@ impl Store {
             }
             self.origins.drop_file(name, &origin);
         }
-        let opened = match self.open_object(name)? {
-            None if self.bring(name) => self.open_object(name)?,
-            opened => opened,
-        };
-        let Some((file, _, path)) = opened else { return Err(StoreError::Missing { name: *name }) };
+        if let Some((file, _, path)) = self.open_file(name)? {
+            return self.fill(name, file, &path, to)?.ok_or_else(|| self.corrupt(name));
+        }
+        if pack::takes(name) {
+            let bytes = self.read(name)?;
+            let mut temporary = Temporary::new(to).map_err(at("write", to))?;
+            temporary.file.write_all(&bytes).map_err(at("write", to))?;
+            return Ok(temporary);
+        }
+        if !self.bring(name) {
+            return Err(StoreError::Missing { name: *name });
+        }
+        let Some((file, _, path)) = self.open_object(name)? else { return Err(StoreError::Missing { name: *name }) };
         self.fill(name, file, &path, to)?.ok_or_else(|| self.corrupt(name))
+    }
+
+    /// Writes an object's bytes, which have been checked against its name, to an open file. After an error the file may
+    /// have a part of them.
+    ///
+    /// # Errors
+    /// A [`StoreError`] as [`Store::read`]; or what writing the file says.
+    pub fn write_to(&self, name: &Name, file: &mut File) -> io::Result<()> {
+        if pack::takes(name) {
+            return file.write_all(&self.read(name).map_err(io::Error::other)?);
+        }
+        let source = self.file(name).map_err(io::Error::other)?;
+        io::copy(&mut File::open(source)?, file).map(drop)
     }
 
     /// `None` when the source did not hold what its name says.

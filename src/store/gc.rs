@@ -6,6 +6,10 @@
 //! what was written or used since the oldest lease began, or since the collection itself did. To close the gap between
 //! looking and deleting, an object is first moved to `trash`, looked at again there, and put back when it has been
 //! marked meanwhile; and whoever misses an object looks in `trash` and takes it back.
+//!
+//! A pack goes as a whole, by its own last use, which is that of any of its objects; only its data is moved, so that
+//! whoever misses one of them still finds in the index where it was. One that a process is writing is locked and
+//! stays.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -20,6 +24,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::error::{Result, at};
 use crate::lease;
 use crate::object::mark_used;
+use crate::pack::{self, PackId};
 use crate::stamp::{Stamp, last_use, now_ns};
 use crate::store::Store;
 
@@ -59,11 +64,14 @@ struct Candidate {
     kind: Class,
     size: u64,
     used: i64,
+    /// How many objects, reductions or directories go with it.
+    count: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Object,
+    Pack,
     Reduction,
     Directory,
 }
@@ -71,6 +79,17 @@ enum Class {
 impl Class {
     fn last_use(self, meta: &Metadata) -> i64 {
         if self == Class::Directory { Stamp::from(meta).mtime_ns } else { last_use(meta) }
+    }
+}
+
+impl Candidate {
+    fn pack(&self) -> Option<pack::Held> {
+        (self.kind == Class::Pack).then(|| pack::Held::at(&self.path))?
+    }
+
+    /// Whether no process writes it.
+    fn is_free(&self) -> bool {
+        self.pack().is_none_or(|pack| pack.lock().is_some())
     }
 }
 
@@ -132,6 +151,8 @@ impl Store {
     /// When the store cannot be listed. What cannot be deleted is left.
     pub fn gc(&self, max_size: u64, dry_run: bool) -> Result<GcReport> {
         let (_lock, began) = self.lock_gc()?;
+        // What this process has written is protected by a lease, if it is.
+        self.packs.close();
         let leases = lease::survey(&self.layout, !dry_run)?;
         let spared_since = leases.oldest.unwrap_or(began).min(began) - TICK_NS;
         let mut report =
@@ -145,15 +166,16 @@ impl Store {
             if report.after <= max_size {
                 break;
             }
-            if candidate.used >= spared_since || !dry_run && !self.delete(&candidate, spared_since) {
+            let deleted = || if dry_run { candidate.is_free() } else { self.delete(&candidate, spared_since) };
+            if candidate.used >= spared_since || !deleted() {
                 report.kept_in_use += 1;
                 continue;
             }
             report.after = report.after.saturating_sub(candidate.size);
             match candidate.kind {
-                Class::Object => report.deleted_objects += 1,
-                Class::Reduction => report.deleted_reductions += 1,
-                Class::Directory => report.deleted_directories += 1,
+                Class::Object | Class::Pack => report.deleted_objects += candidate.count,
+                Class::Reduction => report.deleted_reductions += candidate.count,
+                Class::Directory => report.deleted_directories += candidate.count,
             }
         }
         if !dry_run {
@@ -177,12 +199,18 @@ impl Store {
 
     fn candidates(&self) -> Result<Vec<Candidate>> {
         let mut all = Vec::new();
+        for pack in pack::all(&self.layout)? {
+            let Ok(meta) = fs::symlink_metadata(&pack.path) else { continue };
+            let size = size(&meta) + fs::symlink_metadata(&pack.index).map_or(0, |meta| self::size(&meta));
+            let (kind, count) = (Class::Pack, pack.objects());
+            all.push(Candidate { used: kind.last_use(&meta), path: pack.path, kind, size, count });
+        }
         let mut add = |entry: &fs::DirEntry, kind: Class| {
             // What vanishes meanwhile was not ours to delete.
             if let Ok(meta) = entry.metadata() {
                 let path = entry.path();
                 let size = size(&meta) + if meta.is_dir() { size_below(&path) } else { 0 };
-                all.push(Candidate { path, kind, size, used: kind.last_use(&meta) });
+                all.push(Candidate { path, kind, size, used: kind.last_use(&meta), count: 1 });
             }
         };
         let records = ["reductions", "failures"].map(|directory| (directory, Class::Reduction));
@@ -201,6 +229,10 @@ impl Store {
     fn delete(&self, candidate: &Candidate, spared_since: i64) -> bool {
         let unused =
             |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| candidate.kind.last_use(&meta) < spared_since);
+        let lock = candidate.pack().map(|pack| (pack.id, pack.lock()));
+        if let Some((_, None)) = lock {
+            return false;
+        }
         if candidate.kind == Class::Reduction {
             // Whoever has read it does not need the file any more.
             return unused(&candidate.path) && fs::remove_file(&candidate.path).is_ok();
@@ -215,7 +247,12 @@ impl Store {
         }
         if unused(&trash) {
             // Not there any more: somebody has just taken it back.
-            return remove(&trash).is_ok();
+            let gone = remove(&trash).is_ok();
+            if let (true, Some((id, _))) = (gone, lock) {
+                let _ = fs::remove_file(self.layout.pack(&id.index()));
+                self.packs.forget(&self.layout, id);
+            }
+            return gone;
         }
         let _ = fs::rename(&trash, &candidate.path);
         false
@@ -243,17 +280,21 @@ impl Store {
         // A collection that was killed has left what it was deleting.
         for entry in list(&self.layout.dir("trash"))? {
             let Ok(meta) = entry.metadata() else { continue };
-            let name = entry.file_name().to_str().and_then(|name| name.parse::<Name>().ok());
-            match name {
+            let file = entry.file_name();
+            let place = file.to_str().and_then(|name| match name.parse::<Name>() {
+                Ok(name) => Some(self.layout.object(&name)),
+                Err(_) => PackId::of_data(name).map(|id| self.layout.pack(&id.data())),
+            });
+            match place {
                 _ if dry_run => {}
-                Some(name) if last_use(&meta) >= spared_since => {
-                    let _ = self.layout.install(&entry.path(), &self.layout.object(&name));
+                Some(place) if last_use(&meta) >= spared_since => {
+                    let _ = self.layout.install(&entry.path(), &place);
                 }
                 _ => {
                     let _ = remove(&entry.path());
                 }
             }
         }
-        Ok(())
+        if dry_run { Ok(()) } else { pack::sweep(&self.layout) }
     }
 }

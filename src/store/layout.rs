@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! version             "gg store 1"
-//! objects/xx/NAME     the objects; xx is the first byte of the digest in hexadecimal
+//! objects/xx/NAME     objects; xx is the first byte of the digest in hexadecimal
+//! packs/              small objects, many in one file, see `pack`
 //! reductions/xx/NAME  what the thunk NAME evaluated to, and a checksum
 //! failures/xx/NAME    how the thunk NAME failed, where that was the answer, and a checksum
 //! tmp/                files being written, renamed into place when they are whole
@@ -30,8 +31,8 @@ use crate::error::{Result, StoreError, at};
 const VERSION: &str = "gg store 1\n";
 
 /// Every directory of a store.
-pub(crate) const DIRECTORIES: [&str; 10] =
-    ["objects", "reductions", "failures", "tmp", "trash", "quarantine", "origins", "leases", "farm", "trees"];
+pub(crate) const DIRECTORIES: [&str; 11] =
+    ["objects", "packs", "reductions", "failures", "tmp", "trash", "quarantine", "origins", "leases", "farm", "trees"];
 
 /// The paths of one store.
 #[derive(Debug)]
@@ -127,6 +128,11 @@ impl Layout {
         self.spread("objects", name)
     }
 
+    /// A file of a pack.
+    pub fn pack(&self, file: &str) -> PathBuf {
+        self.root.join("packs").join(file)
+    }
+
     pub fn reduction(&self, thunk: &Name) -> PathBuf {
         self.spread("reductions", thunk)
     }
@@ -156,12 +162,30 @@ impl Layout {
         }
     }
 
+    /// A place in the quarantine for something of this name.
+    fn kept(&self, name: &str) -> PathBuf {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let seconds = crate::stamp::now_ns() / 1_000_000_000;
+        self.root.join(format!("quarantine/{name}.{seconds}-{:08x}-{count:x}", self.nonce as u32))
+    }
+
+    /// Keeps bytes in the quarantine that were found in an object's place; where they are now.
+    pub fn quarantine_bytes(&self, name: &Name, found: &[u8]) -> Result<PathBuf> {
+        let kept = self.kept(&name.to_string());
+        let write = || match fs::write(&kept, found) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_dir(&self.dir("quarantine"))?;
+                fs::write(&kept, found)
+            }
+            written => written,
+        };
+        write().map_err(at("keep what was found damaged in", &kept))?;
+        Ok(kept)
+    }
+
     /// Moves something damaged to the quarantine; where it is now.
     pub fn quarantine(&self, path: &Path) -> Result<PathBuf> {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let seconds = crate::stamp::now_ns() / 1_000_000_000;
-        let kept = self.root.join(format!("quarantine/{name}.{seconds}-{:08x}-{count:x}", self.nonce as u32));
+        let kept = self.kept(&path.file_name().unwrap_or_default().to_string_lossy());
         match self.install(path, &kept) {
             // Gone already: another thread or process has found the same damage.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(kept),

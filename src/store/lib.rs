@@ -8,6 +8,7 @@
 //! - `store`: [`Store`]: what one process knows of one directory
 //! - `layout`: where things lie in the directory
 //! - `object`: putting, finding and reading objects; what happens to damaged ones, and after a crash
+//! - `pack`: small objects, many in one file
 //! - `staged`: [`Staged`]: files being written, which become objects
 //! - `import`: files of the tree: their names, and their way into the store
 //! - `copy_out`: objects' way out, into the tree
@@ -41,6 +42,7 @@ mod lease;
 mod lines;
 mod object;
 mod origin;
+mod pack;
 mod recent;
 mod reductions;
 mod reflink;

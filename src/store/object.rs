@@ -1,8 +1,11 @@
 //! Objects on disk: putting, finding, reading, and what happens to damaged ones.
 //!
+//! Small objects are in packs (see `pack`), large ones each in a file of its own, and so is a small one that was asked for
+//! as a file ([`Store::file`]).
+//!
 //! # What a crash can do
 //!
-//! An object is written to `tmp` and renamed, so a killed process leaves a stray temporary file at worst. Nothing is
+//! A large object is written to `tmp` and renamed, so a killed process leaves a stray temporary file at worst. Nothing is
 //! synced to the disk: that would cost milliseconds for each of thousands of objects, and every use checks the bytes
 //! against the name anyway. After a power cut an object may be empty or cut short; it is then found damaged, moved to
 //! the quarantine, and made again.
@@ -18,6 +21,7 @@ use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OM
 use rustix::io::Errno;
 
 use crate::error::{Result, StoreError, at};
+use crate::pack::{self, Found};
 use crate::store::Store;
 
 /// How much is read at a time: large enough that hashing, not calling, takes the time.
@@ -50,6 +54,17 @@ pub(crate) fn pieces(
             Err(error) => return Err(Failure::Read(error)),
         }
     }
+}
+
+/// What is marked as used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Mark {
+    /// The pack that an object is in.
+    Packed,
+    /// An object's own file.
+    File,
+    /// A reduction's file.
+    Reduction,
 }
 
 /// Which side of a copy failed.
@@ -111,15 +126,33 @@ impl Store {
     pub fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Name> {
         let name = Name::of(kind, bytes);
         if !self.present(&name) {
-            let mut staged = self.stage()?;
-            staged.file.write_all(bytes).map_err(at("write", &staged.path))?;
-            let seen = staged.file.metadata().ok().map(|meta| Seen::of(&meta));
-            self.install(staged, &name)?;
-            if let Some(seen) = seen {
-                self.verified.insert(name, seen);
-            }
+            self.write(&name, bytes)?;
         }
         Ok(name)
+    }
+
+    /// Writes an object whose bytes have been compared with its name.
+    pub(crate) fn write(&self, name: &Name, bytes: &[u8]) -> Result<()> {
+        if !pack::takes(name) {
+            return self.write_file(name, bytes);
+        }
+        let lease = self.generation.load(Ordering::SeqCst);
+        self.packs.add(&self.layout, name, bytes, lease)?;
+        // Written in that lease, so used in it.
+        self.touched.insert((Mark::Packed, *name), lease);
+        Ok(())
+    }
+
+    /// Writes an object as a file of its own.
+    fn write_file(&self, name: &Name, bytes: &[u8]) -> Result<()> {
+        let mut staged = self.stage()?;
+        staged.file.write_all(bytes).map_err(at("write", &staged.path))?;
+        let seen = staged.file.metadata().ok().map(|meta| Seen::of(&meta));
+        self.install(staged, name)?;
+        if let Some(seen) = seen {
+            self.verified.insert(*name, seen);
+        }
+        Ok(())
     }
 
     /// Whether the object is to be had: from the store, from a file of the system that is known to hold it, or from whoever
@@ -128,36 +161,67 @@ impl Store {
         self.holds(name) || self.promised(name)
     }
 
-    /// Whether the object's file was there when it was last marked as used, and cannot have been collected since: not while
-    /// the lease lasts in which that was. Nothing is looked at.
+    /// Whether the object was there when it was last marked as used, and cannot have been collected since: not while the
+    /// lease lasts in which that was. Nothing is looked at.
     pub fn is_protected(&self, name: &Name) -> bool {
-        self.touched.get(&(false, *name)) == Some(self.generation.load(Ordering::SeqCst))
+        let lease = Some(self.generation.load(Ordering::SeqCst));
+        [Mark::Packed, Mark::File].into_iter().any(|mark| self.touched.get(&(mark, *name)) == lease)
     }
 
-    /// Whether there is an object file of the right length; marks it as used.
+    /// Whether the object is in a pack, or there is a file of the right length; marks it as used.
     pub(crate) fn present(&self, name: &Name) -> bool {
         let path = self.layout.object(name);
-        let found = || {
+        let file = || {
             let whole = |meta: Metadata| meta.is_file() && meta.len() == name.length();
-            fs::symlink_metadata(&path).is_ok_and(whole) && self.touch(false, name)
+            fs::symlink_metadata(&path).is_ok_and(whole) && self.touch_file(Mark::File, name, &path)
         };
-        found() || self.untrash(name, &path) && found()
+        self.packed(name) || file() || self.found_packed(name) || self.untrash(name, &path) && file()
     }
 
-    /// Marks an object or a reduction as used, once while a lease lasts. `false` when its file is gone.
-    pub(crate) fn touch(&self, reduction: bool, name: &Name) -> bool {
-        let key = (reduction, *name);
+    /// Marks an object as used, once while a lease lasts. `false` when it is not here any more.
+    pub(crate) fn touch(&self, name: &Name) -> bool {
+        self.touch_packed(name) || self.touch_file(Mark::File, name, &self.layout.object(name))
+    }
+
+    /// As [`Store::touch`], for what is in a pack that is known.
+    fn touch_packed(&self, name: &Name) -> bool {
+        let lease = self.generation.load(Ordering::SeqCst);
+        self.touched.get(&(Mark::Packed, *name)) == Some(lease) || self.packed(name)
+    }
+
+    /// Whether the object is in a pack that is known and still there; marks it as used.
+    fn packed(&self, name: &Name) -> bool {
+        let lease = self.generation.load(Ordering::SeqCst);
+        let key = (Mark::Packed, *name);
+        let present = self.packs.present(&self.layout, name, lease);
+        if present {
+            self.touched.insert(key, lease);
+        } else {
+            self.touched.remove(&key);
+        }
+        present
+    }
+
+    /// As [`Store::packed`], when the object was not found: another process may have written it since the packs were looked
+    /// at.
+    fn found_packed(&self, name: &Name) -> bool {
+        // What cannot be looked at is found out when the object is wanted.
+        pack::takes(name) && self.packs.refresh(&self.layout).is_ok() && self.packed(name)
+    }
+
+    /// Marks an object's own file or a reduction as used, once while a lease lasts. `false` when the file is gone.
+    pub(crate) fn touch_file(&self, mark: Mark, name: &Name, path: &Path) -> bool {
+        let key = (mark, *name);
         // Read before marking: a lease that begins in between must mark again.
-        let generation = self.generation.load(Ordering::SeqCst);
-        if self.touched.get(&key) == Some(generation) {
+        let lease = self.generation.load(Ordering::SeqCst);
+        if self.touched.get(&key) == Some(lease) {
             return true;
         }
-        let path = if reduction { self.layout.reduction(name) } else { self.layout.object(name) };
-        match mark_used(&path) {
+        match mark_used(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             // Cannot be marked (another owner's, say), but is there.
             _ => {
-                self.touched.insert(key, generation);
+                self.touched.insert(key, lease);
                 true
             }
         }
@@ -165,11 +229,29 @@ impl Store {
 
     /// Takes an object back that a garbage collection was about to delete.
     fn untrash(&self, name: &Name, path: &Path) -> bool {
-        self.layout.install(&self.layout.trash(&name.to_string()), path).is_ok()
+        // The directory that it came from is there; making it for each object that is nowhere would be dear.
+        fs::rename(self.layout.trash(&name.to_string()), path).is_ok()
     }
 
-    /// Opens the object's file, which has the right length; `None` when there is none.
+    /// Opens a file with the object, which has the right length; `None` when the object is not here. What is in a pack is
+    /// written to a file.
     pub(crate) fn open_object(&self, name: &Name) -> Result<Option<(File, Metadata, PathBuf)>> {
+        let opened = self.open_file(name)?;
+        if opened.is_some() {
+            return Ok(opened);
+        }
+        let packed = match self.read_packed(name)? {
+            None if self.found_packed(name) => self.read_packed(name)?,
+            packed => packed,
+        };
+        if let Some(bytes) = packed {
+            self.write_file(name, &bytes)?;
+        }
+        self.open_file(name)
+    }
+
+    /// Opens the object's own file, which has the right length; `None` when there is none.
+    pub(crate) fn open_file(&self, name: &Name) -> Result<Option<(File, Metadata, PathBuf)>> {
         let path = self.layout.object(name);
         let open = || open(&path, OFlags::empty());
         let opened = match open() {
@@ -186,14 +268,36 @@ impl Store {
         if !meta.is_file() || meta.len() != name.length() {
             return Err(self.corrupt(name));
         }
-        self.touch(false, name);
+        self.touch_file(Mark::File, name, &path);
         Ok(Some((file, meta, path)))
+    }
+
+    /// Reads an object from a pack; `None` when it is in none.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it is damaged in all packs that have it, and not there otherwise.
+    fn read_packed(&self, name: &Name) -> Result<Option<Vec<u8>>> {
+        if !self.touch_packed(name) {
+            return Ok(None);
+        }
+        match self.packs.read(&self.layout, name)? {
+            Found::Whole(bytes) => Ok(Some(bytes)),
+            Found::Absent => {
+                self.touched.remove(&(Mark::Packed, *name));
+                Ok(None)
+            }
+            Found::Damaged(found) => {
+                self.touched.remove(&(Mark::Packed, *name));
+                let kept = self.layout.quarantine_bytes(name, &found)?;
+                if self.present(name) { Ok(None) } else { Err(StoreError::Corrupt { name: *name, kept }) }
+            }
+        }
     }
 
     /// Moves a damaged object to the quarantine; the error to return.
     pub(crate) fn corrupt(&self, name: &Name) -> StoreError {
         self.verified.remove(name);
-        self.touched.remove(&(false, *name));
+        self.touched.remove(&(Mark::File, *name));
         match self.layout.quarantine(&self.layout.object(name)) {
             Ok(kept) => StoreError::Corrupt { name: *name, kept },
             Err(error) => error,
@@ -211,7 +315,13 @@ impl Store {
     /// [`StoreError::Missing`] when it is nowhere; [`StoreError::Corrupt`] when its file is damaged, which is then out of
     /// the way, so that the object can be put again.
     pub fn read(&self, name: &Name) -> Result<Vec<u8>> {
-        let Some((mut file, meta, path)) = self.open_object(name)? else {
+        if let Some(bytes) = self.read_packed(name)? {
+            return Ok(bytes);
+        }
+        let Some((mut file, meta, path)) = self.open_file(name)? else {
+            if self.found_packed(name) {
+                return self.read(name);
+            }
             return self.read_origin(name)?.map_or_else(|| self.read_brought(name), Ok);
         };
         let mut bytes = Vec::with_capacity(meta.len() as usize);
@@ -221,6 +331,14 @@ impl Store {
         }
         self.verified.insert(*name, Seen::of(&meta));
         Ok(bytes)
+    }
+
+    /// Reads an object and compares it with its name, once per process where a file's stamp can vouch for it after that.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn check(&self, name: &Name) -> Result<()> {
+        if self.touch_packed(name) { self.read(name).map(drop) } else { self.file(name).map(drop) }
     }
 
     fn read_brought(&self, name: &Name) -> Result<Vec<u8>> {
@@ -237,8 +355,8 @@ impl Store {
         Ok(None)
     }
 
-    /// A file that holds exactly the object's bytes, for mounting and copying: the object's own, or one of the system.
-    /// It must not be written. Its mode is its own (an object's is 0444 at most).
+    /// A file that holds exactly the object's bytes, for mounting and copying: the object's own, which is made of what is in a
+    /// pack, or one of the system. It must not be written. Its mode is its own (an object's is 0444 at most).
     ///
     /// The content is checked once per process; after that the file's stamp vouches for it.
     ///

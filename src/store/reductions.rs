@@ -8,7 +8,7 @@ use gg_ir::{Kind, Made, Name, Reduction, Reference};
 use rustix::fs::OFlags;
 
 use crate::error::{Result, at};
-use crate::object::{self, is_damage};
+use crate::object::{self, Mark, is_damage};
 use crate::store::Store;
 
 /// The length of the SHA-256 that ends a record. Unlike an object, a record is not named by its content, so nothing else
@@ -63,7 +63,7 @@ impl Store {
         if !reduction.outputs.values().chain(reduction.undeclared.values()).all(at_hand) {
             return Ok(None);
         }
-        self.touch(true, thunk);
+        self.touch_file(Mark::Reduction, thunk, &path);
         Ok(Some(reduction))
     }
 
@@ -99,7 +99,7 @@ impl Store {
     pub fn forget(&self, thunk: &Name) {
         // A record that cannot be removed is found useless, or is right, when it is read.
         let _ = fs::remove_file(self.layout.reduction(thunk));
-        self.touched.remove(&(true, *thunk));
+        self.touched.remove(&(Mark::Reduction, *thunk));
     }
 
     /// Whether these bytes are a whole record of this thunk.

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use crate::error::{Result, StoreError, at};
 use crate::layout::make_dir;
+use crate::object::Mark;
 use crate::store::Store;
 
 /// A temporary file on the store's file system, to be written and then adopted. Dropped before that, it is removed.
@@ -79,7 +80,7 @@ impl Store {
         renamed.map_err(at("write", &place))?;
         staged.adopted = true;
         // Written in that lease, so used in it.
-        self.touched.insert((false, *name), staged.generation);
+        self.touched.insert((Mark::File, *name), staged.generation);
         Ok(())
     }
 }

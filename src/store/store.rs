@@ -9,8 +9,9 @@ use gg_ir::{DecodeError, Kind, Name, Thunk, Tree};
 
 use crate::error::{Result, StoreError};
 use crate::layout::Layout;
-use crate::object::Seen;
+use crate::object::{Mark, Seen};
 use crate::origin::Origins;
+use crate::pack::Packs;
 use crate::recent::Recent;
 use crate::reflink::Reflinks;
 use crate::shards::Shards;
@@ -29,8 +30,9 @@ pub struct Store {
     pub(crate) snapshots: Mutex<Snapshots>,
     /// How many leases this process has begun. What was marked as used counts for the lease that it was marked in.
     pub(crate) generation: AtomicU64,
-    /// In which generation objects (`false`) and reductions (`true`) were marked as used last.
-    pub(crate) touched: Shards<(bool, Name), u64>,
+    /// In which generation objects and reductions were marked as used last.
+    pub(crate) touched: Shards<(Mark, Name), u64>,
+    pub(crate) packs: Packs,
     /// Objects whose files this process has read and found right.
     pub(crate) verified: Shards<Name, Seen>,
     pub(crate) reflinks: Reflinks,
@@ -59,6 +61,7 @@ impl Store {
             snapshots: Mutex::default(),
             generation: AtomicU64::new(0),
             touched: Shards::new(),
+            packs: Packs::default(),
             verified: Shards::new(),
             reflinks: Reflinks::default(),
             supplier: Supplier::default(),
@@ -122,8 +125,8 @@ impl Store {
         decode: impl Fn(&[u8]) -> Result<T, DecodeError>,
     ) -> Result<Arc<T>> {
         if let Some(known) = cache.get(name) {
-            // Others may need the file while this lease lasts.
-            self.touch(false, name);
+            // Others may need the object while this lease lasts.
+            self.touch(name);
             return Ok(known);
         }
         let bytes = self.read(name)?;
@@ -143,6 +146,7 @@ impl Store {
     /// Forgets everything remembered about what is on disk.
     pub(crate) fn forget_all(&self) {
         self.touched.clear();
+        self.packs.forget_all();
         self.verified.clear();
         self.thunks.clear();
         self.trees.clear();

@@ -12,6 +12,7 @@ use crate::gc::{list, remove};
 use crate::layout::DIRECTORIES;
 use crate::lease;
 use crate::object::{self, is_damage};
+use crate::pack;
 use crate::store::Store;
 
 /// What a look through the whole store found.
@@ -59,6 +60,15 @@ impl Store {
                 for entry in list(&spread.path())? {
                     self.verify_entry(&entry, objects, &mut report)?;
                 }
+            }
+        }
+        for pack in pack::all(&self.layout)? {
+            let checked = pack::check(&self.layout, &pack)?;
+            report.objects += checked.objects;
+            report.bytes += checked.bytes;
+            report.corrupt_objects += checked.unsound + checked.damaged.len() as u64;
+            for (name, found) in checked.damaged {
+                self.layout.quarantine_bytes(&name, &found)?;
             }
         }
         if report.corrupt_objects > 0 {

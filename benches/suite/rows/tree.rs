@@ -127,11 +127,12 @@ fn lines(bench: &Bench, tree: &Tree, round: &Round) -> Any<Vec<Line>> {
         gg.median.own_cpu,
         gg.median.own_cpu * 1e3 / steps
     );
+    let mega = |bytes: u64| bytes as f64 / 1e6;
     let objects = format!(
         "{} thunks, {:.1} MB; the whole store takes {:.1} MB of disk",
         round.thunks,
-        round.bytes as f64 / 1e6,
-        round.store as f64 / 1e6
+        mega(round.bytes),
+        mega(round.store)
     );
     Ok(vec![
         wall.of(&ours, &theirs),
@@ -142,19 +143,34 @@ fn lines(bench: &Bench, tree: &Tree, round: &Round) -> Any<Vec<Line>> {
     ])
 }
 
-/// Thunks in a store, and their bytes. An object's name begins with its kind (`T`).
+/// Thunks in a store, and what they take of the disk, bytes: packs of thunks with their indexes, and thunks that are files.
+/// The names of all of these begin with their kind (`T`).
 fn thunks(store: &Path) -> Any<(usize, u64)> {
+    /// The length of a record in a pack's index; there is one for each object.
+    const RECORD: u64 = 52;
     let (mut count, mut bytes) = (0, 0);
+    let mut add = |file: fs::DirEntry, packed: bool| -> Any {
+        let (name, info) = (file.file_name(), file.metadata()?);
+        let name = name.to_string_lossy();
+        if name.starts_with('T') {
+            count += match (packed, name.ends_with(".index")) {
+                (true, true) => info.len() / RECORD,
+                (true, false) => 0,
+                (false, _) => 1,
+            };
+            bytes += info.blocks() * 512;
+        }
+        Ok(())
+    };
     for shard in fs::read_dir(store.join("objects"))? {
-        for object in fs::read_dir(shard?.path())? {
-            let object = object?;
-            if object.file_name().to_string_lossy().starts_with('T') {
-                count += 1;
-                bytes += object.metadata()?.len();
-            }
+        for file in fs::read_dir(shard?.path())? {
+            add(file?, false)?;
         }
     }
-    Ok((count, bytes))
+    for file in fs::read_dir(store.join("packs"))? {
+        add(file?, true)?;
+    }
+    Ok((count as usize, bytes))
 }
 
 /// What a directory takes of the disk, bytes.

@@ -128,7 +128,7 @@ impl Deliveries {
         for _ in 0..MAX_RENEWALS {
             let now = renewed.as_deref().unwrap_or(reduction);
             let made = now.outputs.values().chain(now.undeclared.values());
-            let lost = made.into_iter().find_map(|made| match self.store.file(made.object.name()) {
+            let lost = made.into_iter().find_map(|made| match self.store.check(made.object.name()) {
                 Err(StoreError::Corrupt { .. } | StoreError::Missing { .. }) => Some(*made.object.name()),
                 _ => None,
             });
@@ -283,8 +283,7 @@ impl Deliveries {
         let Reference::Value(name) = &made.object else {
             return Err(io::Error::other("gg: an output was not evaluated to the end"));
         };
-        let source = self.store.file(name).map_err(io::Error::other)?;
-        io::copy(&mut File::open(source)?, file)?;
+        self.store.write_to(name, file)?;
         Ok(made.mode)
     }
 

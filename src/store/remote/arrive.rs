@@ -68,9 +68,7 @@ fn whole(bytes: &[u8], name: &Name, store: &Store) -> Result<(), Failure> {
     if !name.matches(bytes) {
         return Err(Failure::Damaged(PackError::Object { name: *name }));
     }
-    let mut staged = store.stage()?;
-    staged.file.write_all(bytes).map_err(at("write", &staged.path))?;
-    Ok(install(staged, name, store)?)
+    Ok(store.write(name, bytes)?)
 }
 
 /// The bytes have just been hashed, so the file need not be read again.

@@ -1,4 +1,4 @@
-//! Garbage collection, leases, and emptying the store.
+//! Garbage collection, leases, and emptying the store; here of objects that are files, see `packs`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,9 +24,17 @@ fn age(path: &std::path::Path, hours: u64) {
     fs::File::open(path).unwrap().set_times(times).unwrap();
 }
 
-/// Ten objects of 8 KiB; the first was used longest ago.
+/// The length of an object that is a file of its own.
+const LARGE: u64 = 128 << 10;
+
+/// Such an object's bytes.
+fn large(byte: u8) -> Vec<u8> {
+    vec![byte; LARGE as usize]
+}
+
+/// Ten large objects; the first was used longest ago.
 fn ten(store: &Store) -> Vec<Name> {
-    let names: Vec<Name> = (0..10u8).map(|byte| store.put(Kind::Value, &[byte; 8192]).unwrap()).collect();
+    let names: Vec<Name> = (0..10u8).map(|byte| store.put(Kind::Value, &large(byte)).unwrap()).collect();
     names.iter().enumerate().for_each(|(index, name)| age(&path(store, name), 20 - index as u64));
     names
 }
@@ -35,14 +43,14 @@ fn ten(store: &Store) -> Vec<Name> {
 fn the_least_recently_used_goes_first() {
     let (_dir, store) = fixture();
     let names = ten(&store);
-    let dry = store.gc(4 * 8192, true).unwrap();
-    assert_eq!((dry.before, dry.after, dry.deleted_objects), (10 * 8192, 4 * 8192, 6));
+    let dry = store.gc(4 * LARGE, true).unwrap();
+    assert_eq!((dry.before, dry.after, dry.deleted_objects), (10 * LARGE, 4 * LARGE, 6));
     assert_eq!(store.verify_all().unwrap().objects, 10, "a dry run deletes nothing");
     // Another process uses the oldest of them.
     let other = Store::open(store.dir()).unwrap();
     assert!(other.contains(&names[0]));
     std::thread::sleep(Duration::from_millis(60));
-    assert_eq!(store.gc(4 * 8192, false).unwrap(), dry);
+    assert_eq!(store.gc(4 * LARGE, false).unwrap(), dry);
     let left: Vec<bool> = names.iter().map(|name| path(&store, name).exists()).collect();
     assert_eq!(left, [true, false, false, false, false, false, false, true, true, true]);
     assert_eq!(store.gc(0, false).unwrap().deleted_objects, 4);
@@ -54,7 +62,7 @@ fn looking_through_the_store_is_no_use() {
     let names = ten(&store);
     store.verify_all().unwrap();
     std::thread::sleep(Duration::from_millis(60));
-    store.gc(8192, false).unwrap();
+    store.gc(LARGE, false).unwrap();
     assert!(path(&store, &names[9]).exists() && !path(&store, &names[0]).exists());
 }
 
@@ -70,8 +78,8 @@ fn what_a_build_uses_stays() {
     assert!(builder.contains(&names[0]));
     builder.read(&names[1]).unwrap();
     builder.file(&names[2]).unwrap();
-    assert_eq!(builder.put(Kind::Value, &[3; 8192]).unwrap(), names[3]);
-    let fresh = builder.put(Kind::Value, b"fresh").unwrap();
+    assert_eq!(builder.put(Kind::Value, &large(3)).unwrap(), names[3]);
+    let fresh = builder.put(Kind::Value, &large(b'f')).unwrap();
     assert!(builder.contains(&names[5]));
     std::thread::sleep(Duration::from_millis(60));
     let report = store.gc(0, false).unwrap();
@@ -87,7 +95,7 @@ fn what_a_build_uses_stays() {
     assert_eq!(fs::read_dir(store.dir().join("leases")).unwrap().count(), 0);
     // Whoever remembers what was there is not misled.
     assert!(!builder.contains(&names[0]));
-    builder.put(Kind::Value, b"fresh").unwrap();
+    builder.put(Kind::Value, &large(b'f')).unwrap();
     assert!(builder.read(&fresh).is_ok());
 }
 
@@ -99,7 +107,7 @@ fn an_object_about_to_be_deleted_is_taken_back() {
         |store, name| store.read(name).is_ok(),
         |store, name| store.file(name).is_ok(),
     ];
-    let name = store.put(Kind::Value, b"wanted").unwrap();
+    let name = store.put(Kind::Value, &large(b'w')).unwrap();
     for using in uses {
         let other = Store::open(store.dir()).unwrap();
         fs::rename(path(&store, &name), store.dir().join(format!("trash/{name}"))).unwrap();
@@ -107,7 +115,7 @@ fn an_object_about_to_be_deleted_is_taken_back() {
         assert!(path(&store, &name).exists());
     }
     // What a killed collection left goes, unless a build has marked it.
-    let other = store.put(Kind::Value, b"unwanted").unwrap();
+    let other = store.put(Kind::Value, &large(b'u')).unwrap();
     age(&path(&store, &other), 1);
     let _lease = store.lease().unwrap();
     assert!(store.contains(&name));
@@ -166,14 +174,18 @@ fn reductions_and_kept_directories_go_too() {
     assert!(!store.keep(&store.farm_dir().join("c")));
     assert!(store.keep(&store.trees_dir().join("c")));
     assert!(!store.keep(&store.trees_dir().join("d")));
-    assert!(store.reduction(&thunk).unwrap().is_some());
+    assert!(store.reduction(&thunk).unwrap().is_some() && store.contains(&thunk));
     let report = store.gc(0, false).unwrap();
     assert_eq!((report.deleted_directories, report.deleted_reductions), (2, 0));
     assert!(store.trees_dir().join("c/below/file").exists());
     drop(_lease);
     std::thread::sleep(Duration::from_millis(60));
     let report = store.gc(0, false).unwrap();
-    assert_eq!((report.deleted_directories, report.deleted_reductions, report.deleted_objects), (1, 1, 1));
+    assert_eq!(
+        (report.deleted_directories, report.deleted_reductions, report.deleted_objects),
+        (1, 1, 1),
+        "{report:?}"
+    );
     assert!(report.before >= 12_288, "{report:?}");
 }
 

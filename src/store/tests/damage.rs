@@ -1,4 +1,4 @@
-//! Damaged files are noticed, moved away, and made again.
+//! Damaged files are noticed, moved away, and made again; here objects that are files, see `packs`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -56,7 +56,7 @@ const USES: &[(&str, Use)] = &[
 fn every_damage_is_noticed_by_every_use() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    let good: Vec<u8> = (0..5000u32).flat_map(u32::to_le_bytes).collect();
+    let good: Vec<u8> = (0..50_000u32).flat_map(u32::to_le_bytes).collect();
     let to = dir.path().join("out");
     for (damage, apply) in DAMAGES {
         for (used, using) in USES {
@@ -97,7 +97,7 @@ fn every_damage_is_noticed_by_every_use() {
 fn putting_repairs_what_is_plainly_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    let good = vec![5; 3000];
+    let good = vec![5; 300_000];
     let name = store.put(Kind::Value, &good).unwrap();
     for (damage, apply) in DAMAGES.iter().filter(|(damage, _)| *damage != "a flipped bit") {
         apply(&object(&store, &name), &good);
@@ -149,10 +149,10 @@ fn damaged_reductions_are_unknown() {
 fn looking_through_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    let names: Vec<Name> = (0..10u8).map(|byte| store.put(Kind::Value, &[byte; 100]).unwrap()).collect();
+    let names: Vec<Name> = (0..10u8).map(|byte| store.put(Kind::Value, &[byte; 100_000]).unwrap()).collect();
     let report = store.verify_all().unwrap();
-    assert_eq!((report.objects, report.bytes, report.corrupt_objects), (10, 1000, 0));
-    overwrite(&object(&store, &names[3]), &[9; 100]);
+    assert_eq!((report.objects, report.bytes, report.corrupt_objects), (10, 1_000_000, 0));
+    overwrite(&object(&store, &names[3]), &[9; 100_000]);
     fs::write(store.dir().join(format!("objects/{:02x}/stray", names[0].digest()[0])), "").unwrap();
     let report = store.verify_all().unwrap();
     assert_eq!((report.objects, report.corrupt_objects), (9, 2));

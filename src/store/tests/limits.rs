@@ -49,6 +49,7 @@ fn role() {
     match role.as_str() {
         "full" => full(&dir),
         "file limit" => file_limit(&dir),
+        "pack limit" => pack_limit(&dir),
         "read-only" => {
             let error = Store::open(&dir).unwrap_err();
             assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
@@ -66,6 +67,14 @@ fn assert_no_rest(store: &Store) {
     assert_eq!((report.corrupt_objects, report.corrupt_reductions), (0, 0));
 }
 
+/// Bytes that cannot be compressed.
+fn noise(number: u64, length: usize) -> Vec<u8> {
+    // Knuth's MMIX generator.
+    let next =
+        |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+    std::iter::successors(next(&(number + 1)), next).map(|state| (state >> 32) as u8).take(length).collect()
+}
+
 fn full(dir: &Path) {
     let store = Store::open(&dir.join("store")).unwrap();
     let kept = store.put(Kind::Value, &[1; 10_000]).unwrap();
@@ -80,10 +89,10 @@ fn full(dir: &Path) {
     assert_full(store.import(&large).unwrap_err());
     assert!(!store.contains(&Name::of_value(&vec![7; 3_000_000])));
     assert_no_rest(&store);
-    // Filled to the brim with small ones.
+    // Filled to the brim with small ones, which do not become much smaller in a pack.
     let mut names = Vec::new();
     let error = loop {
-        match store.put(Kind::Value, format!("{:>4000}", names.len()).as_bytes()) {
+        match store.put(Kind::Value, &noise(names.len() as u64, 4000)) {
             Ok(name) => names.push(name),
             Err(error) => break error,
         }
@@ -91,6 +100,11 @@ fn full(dir: &Path) {
     assert_full(error);
     assert_no_rest(&store);
     assert!(names.iter().all(|name| store.read(name).is_ok()));
+    let other = Store::open(store.dir()).unwrap();
+    assert!(names.iter().all(|name| other.read(name).is_ok()), "another process cannot read what was written");
+    // What does not fit leaves the pack as it was, and what does is added.
+    assert_full(store.put(Kind::Value, &noise(1 << 40, 60_000)).unwrap_err());
+    assert_no_rest(&store);
     // The tree is not harmed either: what was there stays.
     let out = dir.join("out");
     let error = store.copy_out(&kept, &out, 0o644, None).unwrap_err();
@@ -135,7 +149,21 @@ fn file_limit(dir: &Path) {
     assert!(error.to_string().contains("ulimit -f"), "{error}");
     assert!(matches!(store.import(&dir.join("large")), Err(StoreError::FileLimit { .. })));
     assert!(store.read(&small).is_ok());
-    assert_no_rest(&store);
+}
+
+/// A pack that cannot grow is not the last one.
+fn pack_limit(dir: &Path) {
+    for round in 0..3 {
+        let store = Store::open(&dir.join("store")).unwrap();
+        let number = |number: u64| round * 10 + number;
+        let noisy = (0..10).map(|at| store.put(Kind::Value, &noise(number(at), 50_000)).unwrap());
+        // Of such the index is longer than the pack.
+        let tiny = (0..2000).map(|at| store.put(Kind::Thunk, &(number(at) * 1000).to_le_bytes()).unwrap());
+        let names: Vec<Name> = noisy.chain(tiny).collect();
+        let other = Store::open(&dir.join("store")).unwrap();
+        assert!(names.iter().all(|name| store.read(name).is_ok() && other.read(name).is_ok()));
+        assert_no_rest(&store);
+    }
 }
 
 #[test]
@@ -145,19 +173,27 @@ fn a_limit_on_the_size_of_files() {
     // 256 blocks of 512 bytes. The signal that would end the process is ignored, as it is under many shells and daemons.
     let script = "trap '' XFSZ; ulimit -f 256; exec \"$@\"";
     assert_passed(&run(&["env"], script, "file limit", dir.path()));
+    // Here it is not, and nothing that may be written is worth a life.
+    let script = "ulimit -f 160; exec \"$@\"";
+    assert_passed(&run(&["env"], script, "pack limit", dir.path()));
 }
 
 fn descriptors(dir: &Path) {
     let store = Store::open(&dir.join("store")).unwrap();
-    let name = store.put(Kind::Value, b"x").unwrap();
+    let large = [1; 100_000];
+    let name = store.put(Kind::Value, &large).unwrap();
+    let small = store.put(Kind::Value, b"x").unwrap();
+    let fresh = Store::open(&dir.join("store")).unwrap();
     let mut held = Vec::new();
     while let Ok(file) = fs::File::open("/dev/null") {
         held.push(file);
     }
     let out = dir.join("out");
     let errors = [
-        store.put(Kind::Value, b"y").unwrap_err(),
+        store.put(Kind::Value, &[2; 100_000]).unwrap_err(),
+        fresh.put(Kind::Value, b"y").unwrap_err(),
         store.read(&name).unwrap_err(),
+        fresh.read(&small).unwrap_err(),
         store.import(&dir.join("store/version")).unwrap_err(),
         store.copy_out(&name, &out, 0o644, None).unwrap_err(),
         store.lease().unwrap_err(),
@@ -170,7 +206,10 @@ fn descriptors(dir: &Path) {
         assert!(matches!(error, StoreError::Descriptors { .. }), "{error}");
         assert!(error.to_string().contains("ulimit -n"), "{error}");
     }
-    assert!(store.contains(&name) && store.read(&name).is_ok(), "nothing was taken for damaged");
+    for name in [name, small] {
+        assert!(store.contains(&name) && store.read(&name).is_ok(), "nothing was taken for damaged");
+        assert!(fresh.contains(&name) && fresh.read(&name).is_ok(), "nothing was taken for damaged");
+    }
     assert_no_rest(&store);
 }
 
@@ -188,13 +227,14 @@ fn set_mode(path: &Path, mode: u32) {
 fn permissions(dir: &Path) {
     let store = Store::open(&dir.join("store")).unwrap();
     // An object that lost its permissions is damaged, and made again.
-    let name = store.put(Kind::Value, b"x").unwrap();
+    let large = [1; 100_000];
+    let name = store.put(Kind::Value, &large).unwrap();
     let place = store.file(&name).unwrap();
     set_mode(&place, 0);
     assert!(fs::File::open(&place).is_err(), "this user may read everything");
     assert!(matches!(store.read(&name), Err(StoreError::Corrupt { .. })));
-    store.put(Kind::Value, b"x").unwrap();
-    assert_eq!(store.read(&name).unwrap(), b"x");
+    store.put(Kind::Value, &large).unwrap();
+    assert_eq!(store.read(&name).unwrap(), large);
     // Files and directories of the tree that cannot be read.
     let tree = dir.join("tree");
     fs::create_dir_all(tree.join("closed")).unwrap();
@@ -216,10 +256,12 @@ fn permissions(dir: &Path) {
     assert_eq!(fs::read(tree.join("open")).unwrap(), b"o");
     let error = Store::open(&tree.join("store")).unwrap_err();
     assert!(matches!(error, StoreError::Denied { .. }), "{error}");
-    set_mode(&store.dir().join("tmp"), 0o500);
-    let error = store.put(Kind::Value, b"new").unwrap_err();
-    assert!(matches!(&error, StoreError::Denied { .. }) && error.to_string().contains("sudo"), "{error}");
-    set_mode(&store.dir().join("tmp"), 0o700);
+    for (place, kind, new) in [("tmp", Kind::Value, &[2; 100_000][..]), ("packs", Kind::Thunk, b"new")] {
+        set_mode(&store.dir().join(place), 0o500);
+        let error = store.put(kind, new).unwrap_err();
+        assert!(matches!(&error, StoreError::Denied { .. }) && error.to_string().contains("sudo"), "{error}");
+        set_mode(&store.dir().join(place), 0o700);
+    }
     [tree.join("closed"), tree].iter().for_each(|path| set_mode(path, 0o700));
 }
 
