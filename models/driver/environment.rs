@@ -2,8 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::LazyLock;
 
 use crate::Environment;
+use crate::scan::hash::QuickSet;
 
 /// The variables that compilers, assemblers, linkers and the C library below them read (GCC manual, "Environment
 /// Variables"; ld manual, "Environment Variables"; Clang's driver). A name that ends with `*` stands for all that start
@@ -67,12 +69,18 @@ const VARIABLES: &[&str] = &[
 /// The variable that seals what `-march=native` means on this machine, where the argument itself has to stay.
 pub const NATIVE: &str = "GG_NATIVE";
 
+/// The names in [`VARIABLES`], and the beginnings of names. Each compile asks for each variable that it was given.
+static VISIBLE: LazyLock<(QuickSet<&[u8]>, Vec<&[u8]>)> = LazyLock::new(|| {
+    let beginning = |variable: &&'static str| variable.strip_suffix('*').map(str::as_bytes);
+    let beginnings = VARIABLES.iter().filter_map(beginning).collect();
+    let names = VARIABLES.iter().filter(|variable| beginning(variable).is_none());
+    (names.map(|name| name.as_bytes()).collect(), beginnings)
+});
+
 /// Whether a tool may see the variable.
 pub fn is_visible(name: &OsStr) -> bool {
-    VARIABLES.iter().any(|variable| match variable.strip_suffix('*') {
-        Some(prefix) => name.as_bytes().starts_with(prefix.as_bytes()),
-        None => name == *variable,
-    })
+    let (names, beginnings) = &*VISIBLE;
+    names.contains(name.as_bytes()) || beginnings.iter().any(|beginning| name.as_bytes().starts_with(beginning))
 }
 
 /// The part of `env` that a tool may see.

@@ -43,26 +43,58 @@ struct Listed {
     names: Arc<Names>,
 }
 
-/// What the files of a watched directory are.
+/// What the names in a watched directory are.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    stamps: Mutex<QuickMap<OsString, Stamp>>,
+    kept: Mutex<Kept>,
     /// How many changes the kernel has told of.
     changes: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct Kept {
+    files: QuickMap<OsString, Stamp>,
+    /// Names that are not there, all of them ASCII, in lower case: where upper and lower case are the same, a file comes
+    /// under any of its spellings.
+    absent: QuickSet<Vec<u8>>,
+}
+
 impl Files {
-    /// What a file is, if nothing has happened to it since it was looked at.
-    pub fn get(&self, name: &OsStr) -> Option<Stamp> {
-        locked(&self.stamps).get(name).copied()
+    /// What a name is, if nothing has happened to it since it was looked at.
+    pub fn get(&self, name: &OsStr) -> Option<Seen> {
+        let kept = locked(&self.kept);
+        if let Some(stamp) = kept.files.get(name) {
+            return Some(Seen::Plain(*stamp));
+        }
+        // Few names are not in lower case, and those are looked for each time.
+        kept.absent.contains(name.as_bytes()).then_some(Seen::Nothing)
     }
 
     fn forget(&self, name: Option<&OsStr>) {
-        let mut stamps = locked(&self.stamps);
+        let mut kept = locked(&self.kept);
         self.changes.fetch_add(1, Ordering::AcqRel);
-        match name {
-            Some(name) => drop(stamps.remove(name)),
-            None => stamps.clear(),
+        let Some(name) = name else {
+            *kept = Kept::default();
+            return;
+        };
+        kept.files.remove(name);
+        if name.is_ascii() {
+            kept.absent.remove(&name.as_bytes().to_ascii_lowercase());
+        } else {
+            // Letters that are not ASCII may stand for ones that are, as the sign for Kelvin does for a k.
+            kept.absent.clear();
+        }
+    }
+
+    /// Keeps what a name is, if the kernel has told of no change since there were that many.
+    fn keep(&self, name: &OsStr, seen: Seen, changes: u64) {
+        let mut kept = locked(&self.kept);
+        if self.changes.load(Ordering::Acquire) != changes {
+            return;
+        }
+        match seen {
+            Seen::Plain(stamp) => drop(kept.files.insert(name.into(), stamp)),
+            _ => drop(kept.absent.insert(name.as_bytes().into())),
         }
     }
 }
@@ -200,21 +232,22 @@ impl Directories {
         Ok(Arc::clone(files))
     }
 
-    /// Looks at a name in a directory, and keeps what a file there is if that can be.
+    /// Looks at a name in a directory, and keeps what is there, or that nothing is, if that can be.
     ///
     /// # Errors
     /// Whatever the file system says, but for what does not exist.
     pub(super) fn look(&self, files: &Files, path: &Path, name: &OsStr) -> io::Result<Seen> {
         let before = files.changes.load(Ordering::Acquire);
         let seen = Seen::at(path)?;
-        let Seen::Plain(stamp) = seen else { return Ok(seen) };
-        if stamp.is_file() && tells(path, &stamp) && !locked(&self.linked).contains(&id(&stamp)) {
+        let keeps = match seen {
+            Seen::Nothing => name.is_ascii() && !name.as_bytes().iter().any(u8::is_ascii_uppercase),
+            Seen::Plain(stamp) => stamp.is_file() && tells(path, &stamp) && !locked(&self.linked).contains(&id(&stamp)),
+            Seen::Link(_) => false,
+        };
+        if keeps {
             // What has happened since it was looked at has been told by now.
             self.refresh();
-            let mut stamps = locked(&files.stamps);
-            if files.changes.load(Ordering::Acquire) == before {
-                stamps.insert(name.into(), stamp);
-            }
+            files.keep(name, seen, before);
         }
         Ok(seen)
     }

@@ -143,7 +143,7 @@ impl<'m, F: Force> Moment<'m, F> {
         }
         let seen = match &directory.files {
             Some(files) => match files.get(name) {
-                Some(stamp) => Seen::Plain(stamp),
+                Some(seen) => seen,
                 None => self.directories.look(files, path, name)?,
             },
             None => Seen::at(path)?,
@@ -443,6 +443,28 @@ mod tests {
             let now = Seen::at(&header).unwrap();
             assert_ne!(now, before, "{what}");
             assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), now, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_comes_where_nothing_was_is_seen_at_the_next_moment() {
+        let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+        let (folder, header) = kept(&machine, &directories);
+        let comes: [&dyn Fn(&Path); 4] = [
+            &|path| fs::write(path, "").unwrap(),
+            &|path| fs::create_dir(path).unwrap(),
+            &|path| fs::hard_link(&header, path).unwrap(),
+            &|path| fs::rename(&header, path).unwrap(),
+        ];
+        for (number, come) in comes.iter().enumerate() {
+            let path = folder.path().join(format!("new{number}.h"));
+            for _ in 0..2 {
+                assert_eq!(Moment::new(&machine, &directories).see(&path).unwrap(), Seen::Nothing);
+            }
+            assert!(is_kept(&directories, &path));
+            come(&path);
+            let now = Moment::new(&machine, &directories).see(&path).unwrap();
+            assert!(now != Seen::Nothing && now == Seen::at(&path).unwrap());
         }
     }
 
