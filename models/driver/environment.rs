@@ -69,18 +69,17 @@ const VARIABLES: &[&str] = &[
 /// The variable that seals what `-march=native` means on this machine, where the argument itself has to stay.
 pub const NATIVE: &str = "GG_NATIVE";
 
-/// The names in [`VARIABLES`], and the beginnings of names. Each compile asks for each variable that it was given.
-static VISIBLE: LazyLock<(QuickSet<&[u8]>, Vec<&[u8]>)> = LazyLock::new(|| {
-    let beginning = |variable: &&'static str| variable.strip_suffix('*').map(str::as_bytes);
-    let beginnings = VARIABLES.iter().filter_map(beginning).collect();
-    let names = VARIABLES.iter().filter(|variable| beginning(variable).is_none());
-    (names.map(|name| name.as_bytes()).collect(), beginnings)
+/// The whole names in [`VARIABLES`]: each compile asks about each variable that it was given.
+static NAMES: LazyLock<QuickSet<&[u8]>> = LazyLock::new(|| {
+    let whole = VARIABLES.iter().filter(|variable| !variable.ends_with('*'));
+    whole.map(|variable| variable.as_bytes()).collect()
 });
 
 /// Whether a tool may see the variable.
 pub fn is_visible(name: &OsStr) -> bool {
-    let (names, beginnings) = &*VISIBLE;
-    names.contains(name.as_bytes()) || beginnings.iter().any(|beginning| name.as_bytes().starts_with(beginning))
+    let name = name.as_bytes();
+    let begins = |variable: &&str| variable.strip_suffix('*').is_some_and(|start| name.starts_with(start.as_bytes()));
+    NAMES.contains(name) || VARIABLES.iter().any(begins)
 }
 
 /// The part of `env` that a tool may see.
