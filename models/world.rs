@@ -60,6 +60,12 @@ pub trait World: Send + Sync {
         (self.kind(path), None)
     }
 
+    /// Whether what was read at a path is what the file contains in the state that [`World::glance`] gave.
+    fn steady(&self, path: &Path) -> bool {
+        let _ = path;
+        true
+    }
+
     /// The names in a directory, where they are known anyway and surely all: what is not among them is not there. As long as
     /// they stay the same, it is the same allocation.
     fn names(&self, directory: &Path) -> Option<Arc<Names>> {

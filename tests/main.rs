@@ -30,6 +30,7 @@ mod same_tree;
 mod sandboxes;
 mod shared_libraries;
 mod simulation;
+mod slips;
 mod stdin;
 mod store;
 mod toolchains;

@@ -209,11 +209,12 @@ impl Atlas {
             return Ok(Arc::clone(&known.lexed));
         }
         let lexed = cache.lexed(&file.path, world.read(&file.path)?, syntax);
+        let state = file.state.filter(|_| world.steady(&file.path));
         match known {
-            Some(known) if Arc::ptr_eq(&known.lexed, &lexed) => known.state = file.state,
+            Some(known) if Arc::ptr_eq(&known.lexed, &lexed) => known.state = state,
             _ => {
                 let beside = vec![None; lexed.names.len()].into();
-                *known = Some(Reading { state: file.state, lexed: Arc::clone(&lexed), beside });
+                *known = Some(Reading { state, lexed: Arc::clone(&lexed), beside });
             }
         }
         Ok(lexed)

@@ -33,34 +33,49 @@ struct Chart {
     dirs: Box<[DirId]>,
     /// By the number of the name.
     routes: QuickMap<u32, Route>,
-    /// What names led to in a scan, with the scan's number, by the number of the name.
-    now: Vec<(u32, Probe)>,
 }
+
+/// What names led to in a scan, with the scan's number, by the number of the name. A scan has two charts, and these tables
+/// are as long as there are names.
+type Now = Vec<(u32, Probe)>;
 
 /// The routes through all lists of directories.
 #[derive(Debug, Default)]
 pub(super) struct Charts {
     charts: Vec<Chart>,
     by_dirs: QuickMap<Box<[DirId]>, ChartId>,
+    /// For the first chart of the scan, and for any other.
+    now: [Now; 2],
+    first: Option<ChartId>,
 }
 
 impl Charts {
     /// Begins a scan, in which ids stay what they are.
     pub fn begin(&mut self) {
         if self.charts.len() > MOST {
-            *self = Self::default();
+            self.charts.clear();
+            self.by_dirs.clear();
         }
+        self.first = None;
     }
 
-    /// The chart of these directories.
+    /// The chart of these directories; a scan may ask for two.
     pub fn of(&mut self, dirs: &[DirId]) -> ChartId {
-        if let Some(&known) = self.by_dirs.get(dirs) {
-            return known;
-        }
-        let id = ChartId(self.charts.len() as u32);
-        self.charts.push(Chart { dirs: dirs.into(), routes: QuickMap::default(), now: Vec::new() });
-        self.by_dirs.insert(dirs.into(), id);
+        let id = match self.by_dirs.get(dirs) {
+            Some(&known) => known,
+            None => {
+                let id = ChartId(self.charts.len() as u32);
+                self.charts.push(Chart { dirs: dirs.into(), routes: QuickMap::default() });
+                self.by_dirs.insert(dirs.into(), id);
+                id
+            }
+        };
+        self.first.get_or_insert(id);
         id
+    }
+
+    fn table(&self, chart: ChartId) -> usize {
+        usize::from(self.first != Some(chart))
     }
 
     /// The directories.
@@ -70,13 +85,14 @@ impl Charts {
 
     /// What a name has led to in this scan already.
     pub fn now(&self, chart: ChartId, name: u32, scan: u32) -> Option<Probe> {
-        let &(of, found) = self.charts[chart.0 as usize].now.get(name as usize)?;
+        let &(of, found) = self.now[self.table(chart)].get(name as usize)?;
         (of == scan).then_some(found)
     }
 
     /// Notes what a name leads to in this scan.
     pub fn note(&mut self, chart: ChartId, name: u32, scan: u32, found: Probe) {
-        let now = &mut self.charts[chart.0 as usize].now;
+        let table = self.table(chart);
+        let now = &mut self.now[table];
         if now.len() <= name as usize {
             now.resize(name as usize + 1, (0, Probe::Missing));
         }

@@ -117,11 +117,14 @@ pub struct Scan {
     pub unsealable: Vec<String>,
 }
 
+/// As many atlases are kept for further scans.
+const IDLE: usize = 16;
+
 /// The include scanner of a build: what each file asks for is found out once. Shared by many threads.
 #[derive(Debug, Default)]
 pub struct Scanner {
     cache: cache::Cache,
-    /// Those that no scan is using, the one used last at the end: as many as there have been scans at once.
+    /// Those that no scan is using, the one used last at the end.
     atlases: Mutex<Vec<atlas::Atlas>>,
 }
 
@@ -141,7 +144,10 @@ impl Scanner {
         // Not to be waited for: whoever has it may be waiting for a file that takes minutes to make.
         let mut atlas = idle().pop().unwrap_or_default();
         let scan = run::Run::new(world, &self.cache, &mut atlas, request).finish();
-        idle().push(atlas);
+        let mut idle = idle();
+        if idle.len() < IDLE {
+            idle.push(atlas);
+        }
         scan
     }
 }

@@ -8,11 +8,15 @@ use std::io;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::Session;
 
 /// As many threads as wait for calls at most: builds rarely have more at once than there are processors.
 const MOST_IDLE: usize = 8;
+
+/// Before accepting is tried again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The threads of one session.
 pub(super) struct Callers {
@@ -46,7 +50,12 @@ impl Callers {
         loop {
             let socket = match self.listener.accept() {
                 Ok((socket, _)) if !self.session.is_closing() => socket,
-                _ => continue,
+                Ok(_) => continue,
+                // Out of descriptors, most likely, until calls in progress end.
+                Err(_) => {
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
             };
             let last = self.idle.fetch_sub(1, Ordering::AcqRel) == 1;
             // With nobody left to wait the connection closes, and the stub becomes the real tool.
@@ -54,8 +63,8 @@ impl Callers {
                 self.session.serve(&socket);
             }
             drop(socket);
-            if self.idle.fetch_add(1, Ordering::AcqRel) >= MOST_IDLE {
-                self.idle.fetch_sub(1, Ordering::AcqRel);
+            let stays = |idle| (idle < MOST_IDLE).then_some(idle + 1);
+            if self.idle.fetch_update(Ordering::AcqRel, Ordering::Acquire, stays).is_err() {
                 return;
             }
         }

@@ -43,20 +43,31 @@ struct Listed {
     names: Arc<Names>,
 }
 
+/// As many directories are watched at most: the system has a number of watches for all programs of a person.
+const MOST_WATCHES: usize = 8192;
+
 /// What the names in a watched directory are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Files {
+    directory: Id,
     kept: Mutex<Kept>,
     /// How many changes the kernel has told of.
     changes: AtomicU64,
 }
 
+/// A notice may spell a name in another way where upper and lower case are the same: it tells of all spellings. Names with
+/// letters beyond ASCII, which may be the same in still other ways, are not kept.
 #[derive(Debug, Default)]
 struct Kept {
     files: QuickMap<OsString, Stamp>,
-    /// Names that are not there, all of them ASCII, in lower case: where upper and lower case are the same, a file comes
-    /// under any of its spellings.
+    /// The names in `files` that are not in lower case, by what they are in lower case.
+    spelled: QuickMap<Vec<u8>, OsString>,
+    /// Names that are not there, all of them in lower case.
     absent: QuickSet<Vec<u8>>,
+}
+
+fn is_lower(name: &OsStr) -> bool {
+    !name.as_bytes().iter().any(u8::is_ascii_uppercase)
 }
 
 impl Files {
@@ -73,16 +84,16 @@ impl Files {
     fn forget(&self, name: Option<&OsStr>) {
         let mut kept = locked(&self.kept);
         self.changes.fetch_add(1, Ordering::AcqRel);
-        let Some(name) = name else {
+        // Letters beyond ASCII may stand for ones within, as the sign for Kelvin does for a k.
+        let Some(name) = name.filter(|name| name.is_ascii()) else {
             *kept = Kept::default();
             return;
         };
-        kept.files.remove(name);
-        if name.is_ascii() {
-            kept.absent.remove(&name.as_bytes().to_ascii_lowercase());
-        } else {
-            // Letters that are not ASCII may stand for ones that are, as the sign for Kelvin does for a k.
-            kept.absent.clear();
+        let lower = name.as_bytes().to_ascii_lowercase();
+        kept.absent.remove(&lower);
+        kept.files.remove(OsStr::from_bytes(&lower));
+        if let Some(spelled) = kept.spelled.remove(&lower) {
+            kept.files.remove(&spelled);
         }
     }
 
@@ -92,10 +103,17 @@ impl Files {
         if self.changes.load(Ordering::Acquire) != changes {
             return;
         }
-        match seen {
-            Seen::Plain(stamp) => drop(kept.files.insert(name.into(), stamp)),
-            _ => drop(kept.absent.insert(name.as_bytes().into())),
+        let Seen::Plain(stamp) = seen else {
+            kept.absent.insert(name.as_bytes().into());
+            return;
+        };
+        if !is_lower(name) {
+            let spelled = kept.spelled.entry(name.as_bytes().to_ascii_lowercase()).or_insert_with(|| name.into());
+            if spelled != name {
+                return;
+            }
         }
+        kept.files.insert(name.into(), stamp);
     }
 }
 
@@ -134,7 +152,9 @@ pub struct Directories {
 #[derive(Debug, Default)]
 struct Watches {
     notices: Option<Notices>,
-    directories: HashMap<i32, (Id, Arc<Files>)>,
+    directories: HashMap<i32, Arc<Files>>,
+    /// The system has no more of them.
+    exhausted: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -147,15 +167,24 @@ fn id(stamp: &Stamp) -> Id {
 }
 
 impl Directories {
-    /// From now on what files are is kept: [`Directories::aliased`] will be told of all hard links.
+    /// From now on what files are is kept: [`Directories::aliased`] will be told of all hard links and mounts.
     pub fn keep_files(&self) {
         self.keeps.store(true, Ordering::Release);
     }
 
-    /// A file, by device and inode, gets one more name, or something is mounted.
-    pub fn aliased(&self, file: Option<(u64, u64)>) {
-        locked(&self.linked).extend(file);
-        self.forget_all(&locked(&self.watches));
+    /// From now on it is not.
+    pub fn keep_no_files(&self) {
+        self.keeps.store(false, Ordering::Release);
+    }
+
+    /// A file, by device and inode, is about to get one more name, or something is about to be mounted.
+    pub fn aliased(&self, file: Option<Id>) {
+        match file {
+            Some(file) => drop(locked(&self.linked).insert(file)),
+            // Whatever was mounted over may come back, and which files it concerns is not known.
+            None => self.keep_no_files(),
+        }
+        locked(&self.watches).directories.values().for_each(|files| files.forget(None));
     }
 
     /// Takes note of all that has happened up to now.
@@ -166,33 +195,28 @@ impl Directories {
     }
 
     fn hear(&self, watches: &mut Watches) {
-        let Watches { notices: Some(notices), directories } = watches else { return };
+        let Watches { notices: Some(notices), directories, .. } = watches else { return };
         let mut gone = Vec::new();
         let mut lost = false;
         let heard = notices.read(|notice| match notice {
             Notice::Changed(watch, name) => {
-                if let Some((_, files)) = directories.get(&watch) {
+                if let Some(files) = directories.get(&watch) {
                     files.forget(Some(&name));
                 }
             }
             Notice::Gone(watch) => gone.push(watch),
             Notice::Lost => lost = true,
         });
-        for watch in gone {
-            if let Some((id, files)) = directories.remove(&watch) {
-                files.forget(None);
-                if let Some(known) = locked(&self.known).get_mut(&id) {
-                    known.watched = Watched::Not;
-                }
+        if lost || heard.is_err() {
+            // That a directory is gone may be among what is lost; watching one again gives the same number.
+            gone.extend(directories.keys());
+        }
+        for files in gone.into_iter().filter_map(|watch| directories.remove(&watch)) {
+            files.forget(None);
+            if let Some(known) = locked(&self.known).get_mut(&files.directory) {
+                known.watched = Watched::Not;
             }
         }
-        if lost || heard.is_err() {
-            self.forget_all(watches);
-        }
-    }
-
-    fn forget_all(&self, watches: &Watches) {
-        watches.directories.values().for_each(|(_, files)| files.forget(None));
     }
 
     /// What the files of the directory with this stamp are, which `path` leads to; `None` where that cannot be kept.
@@ -205,31 +229,40 @@ impl Directories {
             Watched::Never => return None,
             Watched::Not => {}
         }
-        let watched = self.watch(path, stamp);
-        let files = watched.as_ref().ok().map(Arc::clone);
-        locked(&self.known).entry(id(stamp)).or_default().watched = watched.map_or(Watched::Never, Watched::Yes);
-        files
+        if !is_on(path, &TELLING) {
+            locked(&self.known).entry(id(stamp)).or_default().watched = Watched::Never;
+            return None;
+        }
+        self.watch(path, stamp)
     }
 
-    fn watch(&self, path: &Path, stamp: &Stamp) -> io::Result<Arc<Files>> {
-        if !is_local(path) {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
+    fn watch(&self, path: &Path, stamp: &Stamp) -> Option<Arc<Files>> {
         let mut watches = locked(&self.watches);
-        if watches.notices.is_none() {
-            watches.notices = Some(Notices::new()?);
+        let Watches { notices, directories, exhausted } = &mut *watches;
+        if *exhausted || directories.len() >= MOST_WATCHES {
+            return None;
         }
-        let Watches { notices: Some(notices), directories } = &mut *watches else {
-            return Err(io::ErrorKind::Unsupported.into());
+        if notices.is_none() {
+            *notices = Notices::new().ok();
+        }
+        let watch = match notices.as_ref().map(|notices| notices.watch(path)) {
+            Some(Ok(watch)) => watch,
+            // Anything else is about this directory.
+            Some(Err(error)) if error.raw_os_error() != Some(libc::ENOSPC) => return None,
+            _ => {
+                *exhausted = true;
+                return None;
+            }
         };
-        let watch = notices.watch(path)?;
         // It may have become another one since it was looked at.
-        let same = Seen::at(path).is_ok_and(|seen| seen.followed().is_some_and(|now| id(&now) == id(stamp)));
-        if !same {
-            return Err(io::ErrorKind::NotFound.into());
+        if !leads_to(path, id(stamp)) {
+            return None;
         }
-        let (_, files) = directories.entry(watch).or_insert_with(|| (id(stamp), Arc::default()));
-        Ok(Arc::clone(files))
+        let new = || Arc::new(Files { directory: id(stamp), kept: Mutex::default(), changes: AtomicU64::new(0) });
+        let files = Arc::clone(directories.entry(watch).or_insert_with(new));
+        // Before anybody hears that it is gone.
+        locked(&self.known).entry(id(stamp)).or_default().watched = Watched::Yes(Arc::clone(&files));
+        Some(files)
     }
 
     /// Looks at a name in a directory, and keeps what is there, or that nothing is, if that can be.
@@ -240,11 +273,13 @@ impl Directories {
         let before = files.changes.load(Ordering::Acquire);
         let seen = Seen::at(path)?;
         let keeps = match seen {
-            Seen::Nothing => name.is_ascii() && !name.as_bytes().iter().any(u8::is_ascii_uppercase),
+            Seen::Nothing => is_lower(name),
             Seen::Plain(stamp) => stamp.is_file() && tells(path, &stamp) && !locked(&self.linked).contains(&id(&stamp)),
             Seen::Link(_) => false,
         };
-        if keeps {
+        // The way to the directory may lead to another one by now, and then that one was looked at.
+        let same = || path.parent().is_some_and(|parent| leads_to(parent, files.directory));
+        if keeps && name.is_ascii() && same() {
             // What has happened since it was looked at has been told by now.
             self.refresh();
             files.keep(name, seen, before);
@@ -276,7 +311,7 @@ impl Directories {
             return None;
         }
         let fits = |names: &Names| names.len() <= MOST_NAMES && tells_case(path, names);
-        let names = if is_local(path) { list(path).ok().filter(fits) } else { None };
+        let names = if is_on(path, &LOCAL) { list(path).ok().filter(fits) } else { None };
         let unchanged = Seen::at(path).is_ok_and(|seen| seen.followed() == Some(*stamp));
         let mut known = locked(&self.known);
         let known = known.entry(id(stamp)).or_default();
@@ -284,6 +319,11 @@ impl Directories {
         known.listed = names.filter(|_| unchanged).map(|names| Listed { stamp: *stamp, names: Arc::new(names) });
         known.listed.as_ref().map(|listed| Arc::clone(&listed.names))
     }
+}
+
+/// Whether a path leads to a directory.
+fn leads_to(path: &Path, directory: Id) -> bool {
+    Seen::at(path).is_ok_and(|seen| seen.followed().is_some_and(|now| id(&now) == directory))
 }
 
 /// Whether the kernel tells of every change of the file at `path`, which has this stamp, in the directory that has the name:
@@ -309,17 +349,22 @@ fn is_coarse(stamp: &Stamp) -> bool {
     changed.subsec_nanos() == 0 && since < Duration::from_secs(3)
 }
 
-/// Whether a directory is on a file system of this machine where names are what a list says, and a change of them shows at
-/// once; elsewhere names can come with their first use, or change at another machine.
-fn is_local(path: &Path) -> bool {
-    /// statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS, ZFS.
-    const LOCAL: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1];
+/// File systems of this machine where names are what a list says, and a change of them shows at once; elsewhere names can
+/// come with their first use, or change at another machine. statfs(2): ext2 to ext4, XFS, Btrfs, tmpfs, F2FS, ZFS,
+/// overlayfs.
+const LOCAL: [u32; 7] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010, 0x2fc1_2fc1, 0x794c_7630];
+
+/// Those that tell of every change: in overlayfs the file behind may be written through memory without a notice.
+const TELLING: [u32; 6] = [LOCAL[0], LOCAL[1], LOCAL[2], LOCAL[3], LOCAL[4], LOCAL[5]];
+
+/// Whether a directory is on one of some file systems.
+fn is_on(path: &Path, systems: &[u32]) -> bool {
     let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
     // SAFETY: plain integers, for which zeros are valid.
     let mut info: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: a C string and a structure that outlive the call.
     let asked = unsafe { libc::statfs(path.as_ptr(), &raw mut info) };
-    asked == 0 && LOCAL.contains(&(info.f_type as u32))
+    asked == 0 && systems.contains(&(info.f_type as u32))
 }
 
 /// Whether a directory tells upper from lower case. One that does not has more names than it lists.

@@ -19,7 +19,10 @@ pub struct SessionGuard {
 impl SessionGuard {
     /// A guard.
     pub fn new(session: Arc<Session>) -> Self {
-        session.directories.keep_files();
+        if session.options.lazy {
+            // Then the kernel leads hard links and mounts here.
+            session.directories.keep_files();
+        }
         Self { session, executed: Mutex::default() }
     }
 

@@ -256,6 +256,10 @@ impl Session {
 
     /// The machine as it is now, for one call.
     fn moment(&self) -> Moment<'_, Forcer> {
+        if self.placeholders.has_linked() {
+            // Those were made here, and nobody has told.
+            self.directories.keep_no_files();
+        }
         Moment::new(&self.machine, &self.directories)
     }
 

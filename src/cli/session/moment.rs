@@ -217,6 +217,11 @@ impl<F: Force> World for Moment<'_, F> {
         (Some(kind(&stamp)), was_settled(&stamp, self.begun).then(|| state(&stamp)))
     }
 
+    fn steady(&self, path: &Path) -> bool {
+        let stamp = self.look(&mut self.view(), path, true).ok().and_then(Seen::followed);
+        stamp.is_some_and(|stamp| self.machine.kept(path, &stamp).is_some())
+    }
+
     fn names(&self, directory: &Path) -> Option<Arc<Names>> {
         self.directory(&mut self.view(), directory).ok()??.names
     }
@@ -535,5 +540,56 @@ mod tests {
         }
         fs::write(&header, "changed at last").unwrap();
         assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), Seen::at(&header).unwrap());
+        // The directory has gone and come back meanwhile, perhaps with the same number.
+        for round in 0..most / 2 {
+            let name = if round % 2 == 0 { &other } else { &other.with_extension("too") };
+            fs::write(name, "").unwrap();
+        }
+        fs::remove_dir_all(folder.path()).unwrap();
+        fs::create_dir(folder.path()).unwrap();
+        for text in ["a", "bc", "def"] {
+            fs::write(&header, text).unwrap();
+            assert_eq!(Moment::new(&machine, &directories).see(&header).unwrap(), Seen::at(&header).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_a_link_that_turns_is_not_kept_for_where_it_led() {
+        let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+        let (folder, header) = kept(&machine, &directories);
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        for (place, text) in [(&one, "1"), (&two, "22")] {
+            fs::create_dir(place).unwrap();
+            fs::write(place.join("y.h"), text).unwrap();
+        }
+        let turn = |to: &Path| {
+            std::os::unix::fs::symlink(to, folder.path().join("new")).unwrap();
+            fs::rename(folder.path().join("new"), folder.path().join("current")).unwrap();
+        };
+        turn(&one);
+        let moment = Moment::new(&machine, &directories);
+        assert!(moment.see(&folder.path().join("current")).is_ok());
+        assert!(moment.see(&folder.path().join("current/none")).is_ok());
+        turn(&two);
+        let _ = moment.see(&folder.path().join("current/y.h"));
+        drop(header);
+        let seen = Moment::new(&machine, &directories).see(&one.join("y.h")).unwrap();
+        assert_eq!(seen, Seen::at(&one.join("y.h")).unwrap());
+    }
+
+    #[test]
+    fn a_notice_in_another_spelling_is_about_the_same_file() {
+        let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+        let (folder, header) = kept(&machine, &directories);
+        // Where case tells, another file; where it does not, the same.
+        fs::write(folder.path().join("X.H"), "").unwrap();
+        Moment::new(&machine, &directories);
+        assert!(!is_kept(&directories, &header));
+        fs::write(folder.path().join("Y.h"), "").unwrap();
+        Moment::new(&machine, &directories).see(&folder.path().join("Y.h")).unwrap();
+        assert!(is_kept(&directories, &folder.path().join("Y.h")));
+        fs::write(folder.path().join("y.h"), "").unwrap();
+        Moment::new(&machine, &directories);
+        assert!(!is_kept(&directories, &folder.path().join("Y.h")));
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gg_ir::{Name, Placeholder};
@@ -36,6 +36,8 @@ pub struct Placeholders {
     journal: Journal,
     standing: Mutex<Table>,
     temporaries: AtomicU64,
+    /// A real file was given further names.
+    links: AtomicBool,
     /// Temporary files that were moved away with their directories.
     strays: Mutex<Vec<OsString>>,
 }
@@ -48,7 +50,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Placeholders {
     /// None yet.
     pub fn new(journal: Journal) -> Self {
-        Self { journal, standing: Mutex::default(), temporaries: AtomicU64::new(0), strays: Mutex::default() }
+        Self {
+            journal,
+            standing: Mutex::default(),
+            temporaries: AtomicU64::new(0),
+            links: AtomicBool::new(false),
+            strays: Mutex::default(),
+        }
     }
 
     /// The session's journal.
@@ -218,6 +226,11 @@ impl Placeholders {
         }
     }
 
+    /// Whether a real file has been given further names, or soon will be.
+    pub fn has_linked(&self) -> bool {
+        self.links.load(Ordering::Acquire)
+    }
+
     /// Where placeholders still stand.
     pub fn remaining(&self) -> Vec<PathBuf> {
         let standing: Vec<Standing> = locked(&self.standing).files.values().cloned().collect();
@@ -283,6 +296,8 @@ impl Placeholders {
         let number = self.temporaries.fetch_add(1, Ordering::Relaxed);
         let temporary = path.with_file_name(self.journal.temporary_name(number));
         let noted = path.parent().is_none_or(|folder| self.journal.folder(folder).is_ok());
+        // Told before it is so.
+        self.links.store(true, Ordering::Release);
         if !noted || fs::hard_link(real, &temporary).is_err() {
             return false;
         }

@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use gg_ir::{Name, Thunk};
+use gg_ir::{AbsPath, Input, Name, Thunk};
 use gg_models::{Call, Environment, Plan, StepKind};
 
 use super::Session;
 use super::alias::Alias;
 use super::moment::Disk;
+use super::placeholders::Placeholders;
 
 /// A call that a step was planned for, kept until the step has ended. There may be tens of thousands, so what the model said
 /// is not kept: it can be asked again.
@@ -117,6 +118,10 @@ impl Rescue {
         let session = self.session()?;
         let steps = session.deliveries.planned();
         let planned = steps.take(name)?;
+        let failed = session.store.read_thunk(name).ok()?;
+        if is_overtaken(&failed) {
+            return None;
+        }
         let call = planned.call();
         let more = session.models.exact_reads(&call, &session.machine).ok()?;
         let Plan::Thunk(mut step) = session.models.plan(&call, &session.machine) else { return None };
@@ -124,6 +129,9 @@ impl Rescue {
         let toolchain = session.models.toolchain(&call.tool, &session.machine, &call.env).ok()?;
         let sealed = session.sealer.seal(&call, &step, &toolchain, planned.umask, None, &Disk).ok()?;
         let thunk = session.aliases.renamed(&planned.alias, &sealed.thunk)?;
+        if !is_wider(&thunk, &failed) {
+            return None;
+        }
         let widened = session.store.put_thunk(&thunk).ok()?;
         if widened == *name {
             return None;
@@ -136,4 +144,31 @@ impl Rescue {
     pub fn resupply(&self, name: &Name) -> bool {
         self.session().is_some_and(|session| session.sealer.resupply(name))
     }
+}
+
+/// Whether a placeholder stands by now where a step reads, other than the one that the step was given: it may wait for the
+/// step itself, and must not be waited for.
+fn is_overtaken(thunk: &Thunk) -> bool {
+    thunk.inputs.iter().any(|(path, input)| match input {
+        Input::File { object, .. } => {
+            Placeholders::at(path.as_path()).is_some_and(|placeholder| placeholder.reference() != *object)
+        }
+        _ => false,
+    })
+}
+
+/// Whether a step does the same as one that failed, with all that it had, and perhaps more. The tree may have changed since,
+/// and what would then succeed is another step.
+fn is_wider(wider: &Thunk, failed: &Thunk) -> bool {
+    let in_tree = |path: &AbsPath| {
+        let above = path.as_path().ancestors().filter_map(|above| AbsPath::new(above).ok());
+        above
+            .into_iter()
+            .any(|above| matches!(wider.inputs.get(&above), Some(Input::Tree(_))) && above != AbsPath::root())
+    };
+    let has = |(path, input): (&AbsPath, &Input)| match wider.inputs.get(path) {
+        Some(found) => found == input || *input == Input::Directory,
+        None => *input == Input::Directory || in_tree(path),
+    };
+    wider.function == failed.function && wider.outputs == failed.outputs && failed.inputs.iter().all(has)
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use gg_ir::Name;
@@ -43,7 +43,13 @@ impl Held {
 
     /// Keeps everybody from writing the pack; `None` when somebody writes it.
     pub fn lock(&self) -> Option<File> {
-        let file = object::open(&self.path, OFlags::empty()).ok()?;
+        // NFS locks for writing only what can be written.
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlags::NOFOLLOW.bits() as i32)
+            .open(&self.path)
+            .ok()?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
         Some(file)
     }
@@ -117,7 +123,7 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// When a file cannot be read or mended.
 pub(crate) fn check(layout: &Layout, held: &Held) -> Result<Checked> {
-    let locked = held.lock().is_some();
+    let lock = held.lock();
     // In this order: what the index tells of is there.
     let (index, data) = (contents(&held.index)?, contents(&held.path)?);
     let mut checked = Checked::default();
@@ -126,7 +132,7 @@ pub(crate) fn check(layout: &Layout, held: &Held) -> Result<Checked> {
     for (number, record) in records(&index) {
         let Some(record) = record else {
             // The last one may be on its way.
-            if locked || number != last {
+            if lock.is_some() || number != last {
                 checked.unsound += 1;
                 bad.push(number);
             }

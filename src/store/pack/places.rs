@@ -264,6 +264,11 @@ impl Places {
         Ok(())
     }
 
+    /// Whether a pack's index tells of data that is not there.
+    pub fn is_torn(&mut self, id: PackId) -> bool {
+        self.pack(id).is_some_and(|pack| pack.torn)
+    }
+
     /// How much of a pack's index has been read, bytes.
     pub fn index_read(&mut self, id: PackId) -> u64 {
         self.pack(id).map_or(0, |pack| pack.read)

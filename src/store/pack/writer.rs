@@ -113,7 +113,7 @@ impl Writer {
         places.read(layout, id).map_err(at("read", &index_path))?;
         let found = index.metadata().map_err(at("read", &index_path))?.len();
         let records = places.index_read(id);
-        if found.checked_sub(records).is_none_or(|rest| rest >= RECORD as u64) {
+        if places.is_torn(id) || found.checked_sub(records).is_none_or(|rest| rest >= RECORD as u64) {
             return Ok(None);
         }
         if found > records {
