@@ -1,6 +1,6 @@
 //! What a header's change, appearance or disappearance does.
 
-use crate::project::Project;
+use crate::project::{Project, run};
 
 fn two(project: &Project) {
     project
@@ -75,4 +75,25 @@ fn computed_includes() {
         .write("a.c", "#include WHICH\n")
         .write("b.c", "#define STR_(x) #x\n#define STR(x) STR_(x)\n#define NAME two\n#include STR(NAME.h)\n");
     project.same_as_make(&[]);
+}
+
+#[test]
+fn a_header_that_changes_under_another_of_its_names_is_seen() {
+    for lazy in ["1", "0"] {
+        let project = Project::new();
+        project
+            .write("inc/config.h", "#define X 1\n")
+            .write("a.c", "#include \"config.h\"\nint a = X;\n")
+            .write("b.c", "#include \"config.h\"\nint b = X;\n")
+            .write("main.c", "extern int a, b; int main(void) { return 10 * a + b; }\n")
+            .write(
+                "Makefile",
+                "app:\n\tmkdir -p gen; sleep 0.2; $(CC) -Iinc -c a.c; $(CC) -Iinc -c a.c -o a2.o\n\
+                 \tln inc/config.h gen/c.h; echo '#define X 2' > gen/c.h\n\
+                 \t$(CC) -Iinc -c b.c; $(CC) -c main.c; $(CC) main.o a.o b.o -o app\n",
+            );
+        let mut command = project.gg_make_command(&[]);
+        run(command.env("GG_LAZY", lazy)).ok();
+        assert_eq!(project.sh("./app").status, 12, "GG_LAZY={lazy}");
+    }
 }

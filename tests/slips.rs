@@ -1,6 +1,6 @@
 //! What a person does by mistake ends as it does with make: said, and at once.
 
-use crate::project::{Project, run};
+use crate::project::Project;
 
 #[test]
 fn a_compile_into_its_own_source_fails_and_the_source_stays() {
@@ -26,25 +26,4 @@ fn a_source_that_is_mended_too_late_does_not_hide_the_failure() {
     let ran = project.gg_make(&[]);
     assert_eq!(ran.status, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("none") && !project.path("a.o").exists(), "{}", ran.stderr);
-}
-
-#[test]
-fn a_header_that_changes_under_another_of_its_names_is_seen() {
-    for lazy in ["1", "0"] {
-        let project = Project::new();
-        project
-            .write("inc/config.h", "#define X 1\n")
-            .write("a.c", "#include \"config.h\"\nint a = X;\n")
-            .write("b.c", "#include \"config.h\"\nint b = X;\n")
-            .write("main.c", "extern int a, b; int main(void) { return 10 * a + b; }\n")
-            .write(
-                "Makefile",
-                "app:\n\tmkdir -p gen; sleep 0.2; $(CC) -Iinc -c a.c; $(CC) -Iinc -c a.c -o a2.o\n\
-                 \tln inc/config.h gen/c.h; echo '#define X 2' > gen/c.h\n\
-                 \t$(CC) -Iinc -c b.c; $(CC) -c main.c; $(CC) main.o a.o b.o -o app\n",
-            );
-        let mut command = project.gg_make_command(&[]);
-        run(command.env("GG_LAZY", lazy)).ok();
-        assert_eq!(project.sh("./app").status, 12, "GG_LAZY={lazy}");
-    }
 }

@@ -108,6 +108,8 @@ pub(super) struct Atlas {
     real: QuickMap<OsString, DirId>,
     winding: QuickMap<(DirId, Box<[u8]>), Option<DirId>>,
     roots: Vec<DirId>,
+    /// Directories that the call names.
+    own: Vec<DirId>,
     found: Vec<FileId>,
     crossed: Vec<PathBuf>,
     buffer: Vec<u8>,
@@ -121,6 +123,7 @@ impl Atlas {
         self.real.clear();
         self.winding.clear();
         self.roots.clear();
+        self.own.clear();
         self.found.clear();
         self.crossed.clear();
     }
@@ -140,8 +143,9 @@ impl Atlas {
         if !self.exists(world, dir) {
             return None;
         }
-        if system && !self.roots.contains(&dir) {
-            self.roots.push(dir);
+        let named = if system { &mut self.roots } else { &mut self.own };
+        if !named.contains(&dir) {
+            named.push(dir);
         }
         Some(dir)
     }
@@ -166,11 +170,17 @@ impl Atlas {
         self.root(self.dir_of(file)).is_some()
     }
 
-    /// The innermost system directory that a directory is or lies below.
+    /// The innermost system directory that a directory is or lies below. One that the call names, further in, belongs to the
+    /// project all the same.
     fn root(&self, dir: DirId) -> Option<DirId> {
         let path = &self.get(dir).path;
-        let roots = self.roots.iter().copied().filter(|&root| path.starts_with(&self.get(root).path));
-        roots.max_by_key(|&root| self.get(root).path.as_os_str().len())
+        let innermost = |named: &[DirId]| {
+            let above = named.iter().copied().filter(|&root| path.starts_with(&self.get(root).path));
+            above.max_by_key(|&root| self.get(root).path.as_os_str().len())
+        };
+        let length = |root: DirId| self.get(root).path.as_os_str().len();
+        let (root, own) = (innermost(&self.roots)?, innermost(&self.own));
+        own.is_none_or(|own| length(own) <= length(root)).then_some(root)
     }
 
     /// The files found in this scan, and the directories that were left by `..`.

@@ -153,6 +153,20 @@ fn clock_macros_count_in_code_only() {
     }
     let scan = scan(&[("/p/a.c", "#include <s.h>"), ("/sys/s.h", "__DATE__ __TIMESTAMP__")]);
     assert!(!scan.volatile && !scan.timestamp);
+    // What the call names is the project's, wherever it lies.
+    let dir = |path: &str, system| SearchDir { path: path.into(), system };
+    let search = Search { quote: Vec::new(), bracket: vec![dir("/sys/own", false), dir("/sys", true)] };
+    let world = MemoryWorld::new().with("/p/a.c", "#include <s.h>").with("/sys/own/s.h", "__DATE__");
+    let request = ScanRequest {
+        cwd: Path::new("/p"),
+        sources: vec!["a.c".into()],
+        forced: Vec::new(),
+        search: &search,
+        defines: Vec::new(),
+        assembler_dirs: Vec::new(),
+        syntax: Syntax::C,
+    };
+    assert!(Scanner::new().scan(&world, &request).unwrap().volatile);
     let scan = scan_with(&[("/p/a.c", "")], |request| request.defines = vec![("B".into(), "__DATE__".into())]);
     assert!(scan.volatile);
 }
