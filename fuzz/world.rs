@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gg_models::{Answer, Call, Environment, FileKind, MemoryWorld, Models, Plan, Read, World};
+use gg_models::{Answer, Call, Environment, FileKind, MemoryWorld, Models, Plan, World};
 
 /// Files in memory, and programs that all answer the same.
 pub struct Made {
@@ -68,7 +68,7 @@ pub fn plan(world: &Made, calls: &[Vec<&[u8]>]) {
         };
         if let Plan::Thunk(step) = models.plan(&call, world) {
             for read in &step.reads {
-                let (Read::File(path) | Read::System { path, .. } | Read::Directory(path)) = read else { continue };
+                let Some(path) = read.path() else { continue };
                 assert!(path.is_absolute(), "{words:?} reads {path:?}");
             }
         }

@@ -32,7 +32,7 @@ mod world;
 
 pub use call::{Call, Environment};
 pub use dispatch::Models;
-pub use plan::{Compilation, Plan, Read, Reason, Step, StepKind, Write};
+pub use plan::{Compilation, Header, Plan, Read, Reason, Step, StepKind, Write};
 pub use toolchain::Toolchain;
 pub use tools::ToolError;
-pub use world::{Answer, FileKind, MemoryWorld, Names, State, World, stdin_path};
+pub use world::{Answer, FileKind, Folder, Glance, MemoryWorld, Names, State, World, stdin_path};

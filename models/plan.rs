@@ -1,9 +1,10 @@
 //! What a model answers.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::Environment;
+use crate::{Environment, State};
 
 /// What is to become of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,11 +83,38 @@ pub enum Read {
         /// The system directory it was found in.
         root: PathBuf,
     },
+    /// A source or header that the include scanner found.
+    Header(Header),
     /// What comes from standard input.
     Stdin,
     /// A directory whose existence matters though nothing in it may (`-I dir`, `-L dir`, the directory of an output).
     /// Ignored where it does not exist.
     Directory(PathBuf),
+}
+
+/// A source or header, as the include scanner found it. A scanner that finds a file again gives the same allocations, so
+/// their addresses stand for what they hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Header {
+    /// The file.
+    pub path: Arc<Path>,
+    /// The directory in which it was found.
+    pub directory: Arc<Path>,
+    /// The state in which it was found, where that shows every later change and the path itself is no symbolic link.
+    pub state: Option<State>,
+    /// The system directory that it was found in or below, if it was in one: see [`Read::System`].
+    pub root: Option<Arc<Path>>,
+}
+
+impl Read {
+    /// The path of the file or directory.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::System { path, .. } | Self::Directory(path) => Some(path),
+            Self::Header(header) => Some(&header.path),
+            Self::Stdin => None,
+        }
+    }
 }
 
 /// A file that a step writes.

@@ -27,6 +27,30 @@ pub type State = [u64; 6];
 /// The names in a directory.
 pub type Names = QuickSet<OsString>;
 
+/// What a path is, looked at as one that is expected to lead to a regular file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// What it is, symlinks followed; `None` when there is nothing.
+    pub kind: Option<FileKind>,
+    /// The file's state, where that shows every change since.
+    pub state: Option<State>,
+    /// The path itself is no symbolic link.
+    pub plain: bool,
+    /// All this is so for as long as [`Folder::changes`] of the path's directory is the same.
+    pub lasts: bool,
+}
+
+/// What is known of a directory.
+#[derive(Clone, Debug, Default)]
+pub struct Folder {
+    /// The names in it, where they are known anyway and surely all: what is not among them is not there. As long as they
+    /// stay the same, it is the same allocation.
+    pub names: Option<Arc<Names>>,
+    /// A number that never comes again once a name in it of which [`Glance::lasts`] was said, there or not, may be something
+    /// else; `None` where that would not be known.
+    pub changes: Option<u64>,
+}
+
 /// What a queried program answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
@@ -54,10 +78,9 @@ pub trait World: Send + Sync {
     /// What `path` (absolute) is, symlinks followed; `None` when there is nothing.
     fn kind(&self, path: &Path) -> Option<FileKind>;
 
-    /// The same for a path that is expected to lead to a regular file, with the file's state where that shows every change
-    /// since.
-    fn glance(&self, path: &Path) -> (Option<FileKind>, Option<State>) {
-        (self.kind(path), None)
+    /// The same for a path that is expected to lead to a regular file, with all that is known of it.
+    fn glance(&self, path: &Path) -> Glance {
+        Glance { kind: self.kind(path), ..Glance::default() }
     }
 
     /// Whether what was read at a path is what the file contains in the state that [`World::glance`] gave.
@@ -66,11 +89,9 @@ pub trait World: Send + Sync {
         true
     }
 
-    /// The names in a directory, where they are known anyway and surely all: what is not among them is not there. As long as
-    /// they stay the same, it is the same allocation.
-    fn names(&self, directory: &Path) -> Option<Arc<Names>> {
-        let _ = directory;
-        None
+    /// The directory that a path leads to, if it leads to one.
+    fn folder(&self, path: &Path) -> Option<Folder> {
+        (self.kind(path) == Some(FileKind::Directory)).then(Folder::default)
     }
 
     /// The content of a file.

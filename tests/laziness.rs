@@ -106,3 +106,15 @@ fn hard_links_of_placeholders_are_placeholders() {
     project.gg(&["force"]).ok();
     project.sh(&format!("nm b.o | grep -q ' D a' && {one_file}")).ok();
 }
+
+#[test]
+fn a_build_whose_output_nobody_wants_is_lazy_all_the_same() {
+    let project = Project::new();
+    project.write("Makefile", "all: a.o\na.o: a.c\n\t$(CC) -c a.c\n").write("a.c", "int a;\n");
+    let null = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
+    // What goes through a pipe is read by a program.
+    let errors = std::fs::File::create(project.root().join("errors")).unwrap();
+    assert!(project.gg_make_command(&[]).stdout(null).stderr(errors).status().unwrap().success());
+    let step = &project.report()["steps"][0];
+    assert_eq!((&step["kind"], &step["at_once"]), (&"compile".into(), &serde_json::Value::Null));
+}

@@ -67,10 +67,8 @@ pub(crate) fn call(argv: &[&str], cwd: &Path) -> Call {
 pub(crate) fn shown_reads(reads: &[Read], base: &Path) -> Vec<String> {
     let mut shown: Vec<String> = reads
         .iter()
-        .filter_map(|read| match read {
-            Read::File(path) | Read::System { path, .. } => Some(path),
-            Read::Directory(_) | Read::Stdin => None,
-        })
+        .filter(|read| !matches!(read, Read::Directory(_)))
+        .filter_map(Read::path)
         .map(|path| path.strip_prefix(base).unwrap_or(path).to_string_lossy().into_owned())
         .collect();
     shown.sort();

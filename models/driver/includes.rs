@@ -12,7 +12,7 @@ use super::option::{Dependency, Meaning};
 use super::rules;
 use super::search::Searches;
 use crate::scan::{Scan, ScanRequest, Scanner, Search, Syntax};
-use crate::{Call, Read, Reason, World};
+use crate::{Call, Header, Read, Reason, World};
 
 /// What the sources need beside themselves.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +67,9 @@ pub fn included(
         }
         out.reads.extend(exact.into_iter().map(Read::File));
     }
-    out.reads = out.reads.into_iter().map(|read| classify(read, &roots)).collect();
+    if unresolved || groups.len() > 1 {
+        out.reads = out.reads.into_iter().map(|read| classify(read, &roots)).collect();
+    }
     Ok(out)
 }
 
@@ -138,19 +140,25 @@ fn scan(
         return Err(Reason::Unsealable("__TIMESTAMP__, the time of a source file".to_owned()));
     }
     out.volatile |= scanned.volatile;
-    out.reads.extend(scanned.reads);
+    out.reads.extend(scanned.reads.into_iter().map(Read::Header));
     out.reads.extend(scanned.directories.into_iter().map(Read::Directory));
     Ok(!scanned.unresolved.is_empty())
 }
 
-/// A file below one of the system's directories belongs to the system, whichever way it was found.
+/// A file below one of the system's directories belongs to the system, whichever way and by whichever scan it was found.
 fn classify(read: Read, roots: &BTreeSet<PathBuf>) -> Read {
-    let Read::File(path) = read else { return read };
     // The innermost: `/usr/include/c++/12` rather than `/usr/include`.
-    let root = roots.iter().filter(|root| lies_in(&path, root)).max_by_key(|root| root.components().count());
-    match root {
-        Some(root) => Read::System { root: root.clone(), path },
-        None => Read::File(path),
+    let root = |path: &Path| roots.iter().filter(|root| lies_in(path, root)).max_by_key(|it| it.components().count());
+    match read {
+        Read::File(path) => match root(&path) {
+            Some(root) => Read::System { root: root.clone(), path },
+            None => Read::File(path),
+        },
+        Read::Header(header) if header.root.is_none() => {
+            let root = root(&header.path).map(|root| root.as_path().into());
+            Read::Header(Header { root, ..header })
+        }
+        other => other,
     }
 }
 

@@ -148,7 +148,7 @@ impl Driver {
         };
         if command.reads_stdin() {
             let stdin = crate::stdin_path(&call.cwd);
-            step.reads.retain(|read| !matches!(read, Read::File(path) if path.as_os_str() == stdin.as_os_str()));
+            step.reads.retain(|read| read.path().is_none_or(|path| path.as_os_str() != stdin.as_os_str()));
         }
         self.natives.seal(&command, call, &mut step.argv, &mut step.env, world)?;
         Ok(step)

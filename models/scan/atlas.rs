@@ -13,18 +13,20 @@ use std::sync::Arc;
 use super::Syntax;
 use super::cache::{Cache, Lexed, Name};
 use super::chart::{ChartId, Charts, Route, Step};
+use super::facts::Use;
 use super::hash::QuickMap;
-use crate::{FileKind, Names, Read, State, World};
+use super::reached::{Reached, way};
+use crate::{FileKind, Glance, Header, Names, World};
 
 /// How deep a path may be before the scanner suspects a symlink that leads into itself.
 const DEEP: usize = 64;
 
 /// A directory, as it is spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct DirId(u32);
 
 /// A file, as it is spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileId(u32);
 
 /// What a name in a directory is.
@@ -41,7 +43,7 @@ pub(super) enum Probe {
 /// A directory, there or not.
 #[derive(Debug)]
 struct Dir {
-    path: PathBuf,
+    path: Arc<Path>,
     /// The files seen in it.
     files: QuickMap<Box<[u8]>, FileId>,
     /// The directories below it by their names in `#include` lines, which do not go back by `..`.
@@ -54,45 +56,63 @@ struct Dir {
     exists: bool,
     /// The version of the names if they are known in this scan.
     known: Option<u32>,
+    /// As long as this is the same, its files are ([`Folder::changes`](crate::Folder::changes)).
+    changes: Option<u64>,
 }
 
 /// What a file asked for when it was read last.
 #[derive(Debug)]
 struct Reading {
     /// The state in which it did, where that vouches for the content.
-    state: Option<State>,
+    state: Option<crate::State>,
     lexed: Arc<Lexed>,
     /// What the names that it asks for are in its own directory, in their order.
     beside: Box<[Option<Spot>]>,
+    /// What they led to, with the lists of directories searched last first.
+    reached: Vec<Arc<Reached>>,
 }
 
 #[derive(Debug)]
 struct File {
-    path: PathBuf,
+    path: Arc<Path>,
     dir: DirId,
     /// By syntax.
     read: [Option<Reading>; 2],
     /// The scan in which the rest was found.
     scan: u32,
-    kind: Option<FileKind>,
-    state: Option<State>,
+    now: Glance,
+    /// The changes of its directory with which that lasts.
+    changes: Option<u64>,
     /// The syntaxes in which this scan has queued it.
     queued: [bool; 2],
 }
 
-/// A directory that lacks something, and the version of its names that shows it.
-pub(super) type Lacking = (DirId, u32);
+/// A directory that lacks something, and what shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lacking {
+    dir: DirId,
+    by: Proof,
+}
+
+/// What shows that a directory lacks a name, as long as it is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Proof {
+    /// The version of its names.
+    Names(u32),
+    /// [`Folder::changes`](crate::Folder::changes).
+    Changes(u64),
+}
 
 /// What a name in a directory was found to be.
 #[derive(Clone, Copy, Debug)]
-struct Spot {
-    found: Probe,
+pub(super) struct Spot {
+    pub found: Probe,
     /// The scan that found it.
     scan: u32,
     /// Why it is missing, where that can be told again without looking for it.
-    lacking: Option<Lacking>,
+    pub lacking: Option<Lacking>,
     /// It has to be looked for anew in each scan.
-    winding: bool,
+    pub winding: bool,
 }
 
 /// What the scans of one thread know of the file system.
@@ -184,16 +204,19 @@ impl Atlas {
     }
 
     /// The files found in this scan, and the directories that were left by `..`.
-    pub fn finish(&mut self) -> (Vec<Read>, Vec<PathBuf>) {
+    pub fn finish(&mut self) -> (Vec<Header>, Vec<PathBuf>) {
         let mut roots: QuickMap<DirId, Option<DirId>> = QuickMap::default();
-        let mut read = |&file: &FileId| {
-            let dir = self.dir_of(file);
-            match roots.entry(dir).or_insert_with(|| self.root(dir)) {
-                Some(root) => Read::System { path: self.path(file).into(), root: self.dir_path(*root).into() },
-                None => Read::File(self.path(file).into()),
+        let mut header = |&file: &FileId| {
+            let File { path, dir, now, .. } = self.file(file);
+            let root = *roots.entry(*dir).or_insert_with(|| self.root(*dir));
+            Header {
+                path: Arc::clone(path),
+                directory: Arc::clone(&self.get(*dir).path),
+                state: now.state.filter(|_| now.plain),
+                root: root.map(|root| Arc::clone(&self.get(root).path)),
             }
         };
-        let reads = self.found.iter().map(&mut read).collect();
+        let reads = self.found.iter().map(&mut header).collect();
         let mut crossed = std::mem::take(&mut self.crossed);
         crossed.sort();
         crossed.dedup();
@@ -213,18 +236,18 @@ impl Atlas {
         let file = &mut self.files[file.0 as usize];
         let known = &mut file.read[syntax as usize];
         if let Some(known) = known
-            && file.state.is_some()
-            && file.state == known.state
+            && file.now.state.is_some()
+            && file.now.state == known.state
         {
             return Ok(Arc::clone(&known.lexed));
         }
         let lexed = cache.lexed(&file.path, world.read(&file.path)?, syntax);
-        let state = file.state.filter(|_| world.steady(&file.path));
+        let state = file.now.state.filter(|_| world.steady(&file.path));
         match known {
             Some(known) if Arc::ptr_eq(&known.lexed, &lexed) => known.state = state,
             _ => {
                 let beside = vec![None; lexed.names.len()].into();
-                *known = Some(Reading { state, lexed: Arc::clone(&lexed), beside });
+                *known = Some(Reading { state, lexed: Arc::clone(&lexed), beside, reached: Vec::new() });
             }
         }
         Ok(lexed)
@@ -243,6 +266,45 @@ impl Atlas {
             read.beside[at] = Some(spot);
         }
         spot.found
+    }
+
+    /// What the names that a file, as it was read in this scan, asks for led to in an earlier one with these lists of
+    /// directories, if they still do.
+    pub fn reached(
+        &mut self,
+        world: &dyn World,
+        file: FileId,
+        syntax: Syntax,
+        charts: [ChartId; 2],
+    ) -> Option<Arc<Reached>> {
+        let known = self.files[file.0 as usize].read[syntax as usize].as_mut()?;
+        let at = known.reached.iter().position(|reached| reached.charts == charts)?;
+        known.reached.swap(0, at);
+        let reached = Arc::clone(&known.reached[0]);
+        let holds = reached.lacking.iter().all(|&lacking| self.lacks_still(world, lacking))
+            && reached.targets.iter().all(|&(target, _)| self.glance(world, target) == Some(FileKind::File));
+        holds.then_some(reached)
+    }
+
+    /// Keeps what the names that a file has asked for in this scan led to.
+    pub fn keep_reached(&mut self, file: FileId, syntax: Syntax, charts: [ChartId; 2]) {
+        let Some(known) = &mut self.files[file.0 as usize].read[syntax as usize] else { return };
+        let mut out = Reached { charts, ..Reached::default() };
+        for (at, (lookup, name)) in known.lexed.facts.lookups.iter().zip(&known.lexed.names).enumerate() {
+            let beside = if lookup.quoted { known.beside[at] } else { None };
+            let routes = charts.iter().skip(usize::from(!lookup.quoted)).map(|&chart| self.charts.get(chart, name.id));
+            match if lookup.next { None } else { way(lookup.quoted, beside, routes) } {
+                Some((target, lacking)) => {
+                    out.targets.extend(target.map(|target| (target, lookup.usage != Use::Data)));
+                    out.lacking.extend(lacking);
+                }
+                None => out.rest.push(at),
+            }
+        }
+        out.tidy();
+        known.reached.retain(|reached| reached.charts != charts);
+        known.reached.truncate(Reached::MOST - 1);
+        known.reached.insert(0, Arc::new(out));
     }
 
     /// What `name` is, looked up in `dir`, or wherever it says when it is absolute.
@@ -271,8 +333,8 @@ impl Atlas {
     }
 
     fn search(&mut self, world: &dyn World, chart: ChartId, name: &Name) -> Probe {
-        if let Some(route) = self.charts.take(chart, name.id)
-            && let Some(found) = self.follow(world, &route, name)
+        if let Some(mut route) = self.charts.take(chart, name.id)
+            && let Some(found) = self.follow(world, &mut route, name)
         {
             self.charts.put(chart, name.id, route);
             return found;
@@ -296,11 +358,15 @@ impl Atlas {
     }
 
     /// Where a route leads, if it still leads to where it led.
-    fn follow(&mut self, world: &dyn World, route: &Route, name: &Name) -> Option<Probe> {
-        for step in &route.steps {
+    fn follow(&mut self, world: &dyn World, route: &mut Route, name: &Name) -> Option<Probe> {
+        for step in &mut route.steps {
             let misses = match *step {
                 Step::Lacks(lacking) => self.lacks_still(world, lacking),
-                Step::Look(dir) => self.look(world, dir, name).found == Probe::Missing,
+                Step::Look(dir) => {
+                    let spot = self.look(world, dir, name);
+                    *step = spot.lacking.map_or(*step, Step::Lacks);
+                    spot.found == Probe::Missing
+                }
             };
             if !misses {
                 return None;
@@ -312,13 +378,19 @@ impl Atlas {
         }
     }
 
-    fn lacks_still(&mut self, world: &dyn World, (dir, version): Lacking) -> bool {
-        self.exists(world, dir) && self.get(dir).known == Some(version)
+    /// Whether a directory is sure to lack what it lacked.
+    pub fn lacks_still(&mut self, world: &dyn World, Lacking { dir, by }: Lacking) -> bool {
+        self.exists(world, dir)
+            && match by {
+                Proof::Names(version) => self.get(dir).known == Some(version),
+                Proof::Changes(changes) => self.get(dir).changes == Some(changes),
+            }
     }
 
     /// Whether what an earlier scan found is so in this one, as far as that is quickly told.
     fn holds(&mut self, world: &dyn World, spot: &Spot) -> bool {
-        match (spot.found, spot.lacking) {
+        // The directories on a winding way count as well.
+        match (spot.found, spot.lacking.filter(|_| !spot.winding)) {
             (Probe::File(file), _) => !spot.winding && self.glance(world, file) == Some(FileKind::File),
             (Probe::Missing, Some(lacking)) => self.lacks_still(world, lacking),
             _ => false,
@@ -341,27 +413,61 @@ impl Atlas {
             spot.winding = !self.get(dir).folders.contains_key(folder);
         }
         if !self.exists(world, inner) {
+            if !spot.winding {
+                spot.lacking = self.lacks_way(world, dir, folder);
+            }
             return spot;
         }
         spot.lacking = self.lacks(inner, base);
         if spot.lacking.is_some() {
             return spot;
         }
-        let (file, kind) = match self.get(inner).files.get(base) {
-            Some(&file) => (file, self.glance(world, file)),
+        let (file, now) = match self.get(inner).files.get(base) {
+            Some(&file) => {
+                self.glance(world, file);
+                (file, self.file(file).now)
+            }
             None => {
                 let path = self.put_together(inner, base);
-                let kind = world.kind(&path);
-                let file = (kind == Some(FileKind::File)).then(|| self.add_file(inner, base, path));
-                (file.unwrap_or(FileId(u32::MAX)), kind)
+                let now = world.glance(&path);
+                let file = (now.kind == Some(FileKind::File)).then(|| self.add_file(inner, base, path));
+                (file.unwrap_or(FileId(u32::MAX)), now)
             }
         };
-        spot.found = match kind {
-            Some(FileKind::File) if self.glance(world, file) == kind => Probe::File(file),
+        spot.found = match now.kind {
+            Some(FileKind::File) if self.glance(world, file) == now.kind => Probe::File(file),
             Some(FileKind::Other) => Probe::Device,
             Some(_) | None => Probe::Missing,
         };
+        if now.kind.is_none() && now.lasts {
+            spot.lacking = self.get(inner).changes.map(|changes| Lacking { dir: inner, by: Proof::Changes(changes) });
+        }
         spot
+    }
+
+    /// What shows that `folder`, a part of a name that does not go back, leads nowhere from `dir`.
+    fn lacks_way(&mut self, world: &dyn World, dir: DirId, folder: &[u8]) -> Option<Lacking> {
+        if folder.starts_with(b"/") {
+            return None;
+        }
+        let mut at = dir;
+        for part in folder.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b".")) {
+            if !self.exists(world, at) {
+                return None;
+            }
+            let lacking = self.lacks(at, part);
+            if lacking.is_some() {
+                return lacking;
+            }
+            let path = self.put_together(at, part);
+            let now = world.glance(&path);
+            match now.kind {
+                None if now.lasts => return Some(Lacking { dir: at, by: Proof::Changes(self.get(at).changes?) }),
+                Some(FileKind::Directory) => at = self.plain(&path),
+                _ => return None,
+            }
+        }
+        None
     }
 
     fn put_together(&mut self, dir: DirId, base: &[u8]) -> PathBuf {
@@ -377,23 +483,38 @@ impl Atlas {
 
     fn add_file(&mut self, dir: DirId, base: &[u8], path: PathBuf) -> FileId {
         let id = FileId(self.files.len() as u32);
-        self.files.push(File { path, dir, read: [None, None], scan: 0, kind: None, state: None, queued: [false; 2] });
+        self.files.push(File {
+            path: path.into(),
+            dir,
+            read: [None, None],
+            scan: 0,
+            now: Glance::default(),
+            changes: None,
+            queued: [false; 2],
+        });
         self.dirs[dir.0 as usize].files.insert(base.into(), id);
         id
     }
 
     /// What a file is in this scan.
     fn glance(&mut self, world: &dyn World, file: FileId) -> Option<FileKind> {
-        let known = &mut self.files[file.0 as usize];
-        if known.scan != self.scan {
-            known.scan = self.scan;
-            (known.kind, known.state) = world.glance(&known.path);
-            known.queued = [false; 2];
-            if known.kind == Some(FileKind::File) {
-                self.found.push(file);
-            }
+        let known = self.file(file);
+        if known.scan == self.scan {
+            return known.now.kind;
         }
-        known.kind
+        let dir = known.dir;
+        let changes = if self.exists(world, dir) { self.get(dir).changes } else { None };
+        let known = &mut self.files[file.0 as usize];
+        known.scan = self.scan;
+        known.queued = [false; 2];
+        if changes.is_none() || known.changes != changes {
+            known.now = world.glance(&known.path);
+            known.changes = changes.filter(|_| known.now.lasts);
+        }
+        if known.now.kind == Some(FileKind::File) {
+            self.found.push(file);
+        }
+        known.now.kind
     }
 
     /// Whether there is a directory in this scan.
@@ -401,9 +522,11 @@ impl Atlas {
         let known = &mut self.dirs[dir.0 as usize];
         if known.scan != self.scan {
             known.scan = self.scan;
-            known.exists = world.kind(&known.path) == Some(FileKind::Directory);
-            let names = if known.exists { world.names(&known.path) } else { None };
-            known.known = names.map(|names| {
+            let folder = world.folder(&known.path);
+            known.exists = folder.is_some();
+            let folder = folder.unwrap_or_default();
+            known.changes = folder.changes;
+            known.known = folder.names.map(|names| {
                 if !known.names.as_ref().is_some_and(|old| Arc::ptr_eq(old, &names)) {
                     known.version += 1;
                     known.names = Some(names);
@@ -419,7 +542,8 @@ impl Atlas {
         let known = self.get(dir);
         let (names, version) = (known.names.as_ref()?, known.known?);
         // Names of other letters may be listed in another form.
-        (name.is_ascii() && !names.contains(OsStr::from_bytes(name))).then_some((dir, version))
+        let lacks = name.is_ascii() && !names.contains(OsStr::from_bytes(name));
+        lacks.then_some(Lacking { dir, by: Proof::Names(version) })
     }
 
     /// The directory that the leading part of a name, with its last slash, leads to from `dir`, there or not; an error
@@ -503,7 +627,7 @@ impl Atlas {
         let id = DirId(self.dirs.len() as u32);
         self.by_path.insert(path.clone().into(), id);
         self.dirs.push(Dir {
-            path,
+            path: path.into(),
             files: QuickMap::default(),
             folders: QuickMap::default(),
             names: None,
@@ -511,6 +635,7 @@ impl Atlas {
             scan: 0,
             exists: false,
             known: None,
+            changes: None,
         });
         id
     }

@@ -7,8 +7,12 @@ use super::hash::QuickMap;
 const MOST: usize = 256;
 
 /// A list of directories that are searched one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ChartId(u32);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ChartId {
+    at: u32,
+    /// How often all lists had been thrown away.
+    era: u32,
+}
 
 /// What has to hold for a directory on the way not to have the name.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,7 @@ type Now = Vec<(u32, Probe)>;
 #[derive(Debug, Default)]
 pub(super) struct Charts {
     charts: Vec<Chart>,
+    era: u32,
     by_dirs: QuickMap<Box<[DirId]>, ChartId>,
     /// For the first chart of the scan, and for any other.
     now: [Now; 2],
@@ -54,6 +59,7 @@ impl Charts {
     pub fn begin(&mut self) {
         if self.charts.len() > MOST {
             self.charts.clear();
+            self.era += 1;
             self.by_dirs.clear();
         }
         self.first = None;
@@ -64,7 +70,7 @@ impl Charts {
         let id = match self.by_dirs.get(dirs) {
             Some(&known) => known,
             None => {
-                let id = ChartId(self.charts.len() as u32);
+                let id = ChartId { at: self.charts.len() as u32, era: self.era };
                 self.charts.push(Chart { dirs: dirs.into(), routes: QuickMap::default() });
                 self.by_dirs.insert(dirs.into(), id);
                 id
@@ -80,7 +86,7 @@ impl Charts {
 
     /// The directories.
     pub fn dirs(&self, chart: ChartId) -> &[DirId] {
-        &self.charts[chart.0 as usize].dirs
+        &self.charts[chart.at as usize].dirs
     }
 
     /// What a name has led to in this scan already.
@@ -99,13 +105,18 @@ impl Charts {
         now[name as usize] = (scan, found);
     }
 
+    /// Where a name led.
+    pub fn get(&self, chart: ChartId, name: u32) -> Option<&Route> {
+        self.charts[chart.at as usize].routes.get(&name)
+    }
+
     /// Takes out where a name led.
     pub fn take(&mut self, chart: ChartId, name: u32) -> Option<Route> {
-        self.charts[chart.0 as usize].routes.remove(&name)
+        self.charts[chart.at as usize].routes.remove(&name)
     }
 
     /// Keeps where a name leads.
     pub fn put(&mut self, chart: ChartId, name: u32, route: Route) {
-        self.charts[chart.0 as usize].routes.insert(name, route);
+        self.charts[chart.at as usize].routes.insert(name, route);
     }
 }

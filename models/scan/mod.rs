@@ -19,7 +19,7 @@
 //! - `cache`: the facts of all files seen so far
 //! - `hash`: a quick hash for the tables of a scan
 //! - `atlas`: directories, names, and which file a name means: what is kept from scan to scan
-//! - `chart`: where searches through the same directories led before
+//! - `chart`: where searches through the same directories led before; `reached`: what all names in a file led to
 //! - `run`: one scan
 //! - `computed`: the part of a scan that follows `#include MACRO`
 
@@ -33,9 +33,12 @@ mod facts;
 pub mod hash;
 mod lex;
 mod macros;
+mod reached;
 mod run;
 mod text;
 
+#[cfg(test)]
+mod lasting;
 #[cfg(test)]
 mod reality;
 #[cfg(test)]
@@ -45,15 +48,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::{Read, World};
+use crate::{Header, World};
 
 /// A directory in which headers are looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SearchDir {
     /// The directory, absolute.
     pub path: PathBuf,
-    /// It belongs to the toolchain or the system rather than to the project: what is found below it becomes
-    /// [`Read::System`] with this directory as its root.
+    /// It belongs to the toolchain or the system rather than to the project: what is found below it has
+    /// this directory as its root ([`Header::root`]).
     pub system: bool,
 }
 
@@ -102,7 +105,7 @@ pub struct ScanRequest<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {
     /// Every file found, sources and precompiled headers included, each once.
-    pub reads: Vec<Read>,
+    pub reads: Vec<Header>,
     /// Existing directories without which the names in the sources would not lead where they lead here: the search
     /// directories, and those that a name leaves by `..`.
     pub directories: Vec<PathBuf>,

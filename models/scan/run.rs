@@ -164,20 +164,28 @@ impl<'a> Run<'a> {
         };
         let facts = &lexed.facts;
         let dir = self.atlas.dir_of(file);
-        let mut first = source;
-        for (at, (lookup, name)) in facts.lookups.iter().zip(&lexed.names).enumerate() {
-            if first && lookup.usage == Use::Include {
-                self.precompiled(dir, &lookup.name);
-                // Only the first include can be precompiled, and behind one that is sure there is no other first.
-                first = !lookup.unconditional;
+        let charts = [self.quote, self.bracket];
+        let reached = if source { None } else { self.atlas.reached(self.world, file, syntax, charts) };
+        if let Some(reached) = reached {
+            for &(target, counts) in &reached.targets {
+                if counts {
+                    self.enqueue(target, Syntax::C);
+                }
             }
-            if lookup.next || !lookup.quoted {
-                self.look_up(dir, lookup, name);
-                continue;
+            reached.rest.iter().for_each(|&at| self.look_up_of(file, syntax, &lexed, at));
+        } else {
+            let mut first = source;
+            for (at, lookup) in facts.lookups.iter().enumerate() {
+                if first && lookup.usage == Use::Include {
+                    self.precompiled(dir, &lookup.name);
+                    // Only the first include can be precompiled, and behind one that is sure there is no other first.
+                    first = !lookup.unconditional;
+                }
+                self.look_up_of(file, syntax, &lexed, at);
             }
-            let beside = self.atlas.beside(self.world, file, syntax, at, name);
-            let found = self.quoted(beside, name);
-            self.follow(lookup, found);
+            if !source {
+                self.atlas.keep_reached(file, syntax, charts);
+            }
         }
         for embedded in &facts.embedded {
             self.embedded(dir, &embedded.name, embedded.include);
@@ -194,6 +202,17 @@ impl<'a> Run<'a> {
         }
         self.lexed.push((file, lexed));
         Ok(())
+    }
+
+    /// Looks up the name that a file has at `at`, and queues what it finds.
+    fn look_up_of(&mut self, file: FileId, syntax: Syntax, lexed: &Lexed, at: usize) {
+        let (lookup, name) = (&lexed.facts.lookups[at], &lexed.names[at]);
+        if lookup.next || !lookup.quoted {
+            return self.look_up(self.atlas.dir_of(file), lookup, name);
+        }
+        let beside = self.atlas.beside(self.world, file, syntax, at, name);
+        let found = self.quoted(beside, name);
+        self.follow(lookup, found);
     }
 
     /// Looks a header up and queues it.

@@ -8,7 +8,7 @@ use super::facts::{Facts, Use};
 use super::lex::Lexer;
 use super::text::{Text, is_blank};
 use super::{Scan, ScanRequest, Scanner, Search, SearchDir, Syntax};
-use crate::{MemoryWorld, Read};
+use crate::MemoryWorld;
 
 fn facts(text: impl AsRef<[u8]>) -> Facts {
     Lexer::facts(&Text::new(text.as_ref()))
@@ -54,10 +54,9 @@ fn others(scan: &Scan) -> Vec<String> {
     let mut paths: Vec<String> = scan
         .reads
         .iter()
-        .filter_map(|read| match read {
-            Read::File(path) => Some(path.display().to_string()),
-            Read::System { path, root } => Some(format!("{}!{}", path.display(), root.display())),
-            Read::Directory(_) | Read::Stdin => None,
+        .map(|header| match &header.root {
+            None => header.path.display().to_string(),
+            Some(root) => format!("{}!{}", header.path.display(), root.display()),
         })
         .filter(|path| path != "/p/a.c")
         .collect();

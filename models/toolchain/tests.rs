@@ -120,6 +120,10 @@ fn check(models: &Models, scratch: &Scratch, line: &str) {
         match read {
             Read::File(path) => drop(root.place(path)),
             Read::System { root: above, .. } => root.tree(above),
+            Read::Header(header) => match &header.root {
+                Some(above) => root.tree(above),
+                None => drop(root.place(&header.path)),
+            },
             Read::Directory(path) if Disk.kind(path).is_some() => drop(root.place(path)),
             Read::Directory(_) | Read::Stdin => {}
         }

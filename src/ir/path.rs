@@ -4,12 +4,13 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// An absolute path in one spelling: no `.`, `..`, doubled or trailing slash, no NUL. Any other bytes are welcome.
 ///
-/// Since it cannot climb, joined to a sandbox's root it names something in the sandbox.
+/// Copies share one allocation. Since it cannot climb, joined to a sandbox's root it names something in the sandbox.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AbsPath(Box<[u8]>);
+pub struct AbsPath(Arc<[u8]>);
 
 /// A path that is relative, climbs, or has more than one spelling.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +43,7 @@ impl AbsPath {
 
     /// The root.
     pub fn root() -> Self {
-        Self(Box::from(*b"/"))
+        Self(Arc::from(*b"/"))
     }
 
     /// As a path of the standard library.

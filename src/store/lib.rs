@@ -60,6 +60,7 @@ mod verify;
 pub use error::{Result, StoreError};
 pub use gc::GcReport;
 pub use lease::Lease;
+pub use object::Protection;
 pub use staged::Staged;
 pub use stamp::{SETTLE, Stamp};
 pub use store::Store;

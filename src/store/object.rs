@@ -67,6 +67,13 @@ pub(crate) enum Mark {
     Reduction,
 }
 
+/// Which lease protects objects, and how many were found missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protection {
+    lease: u64,
+    losses: u64,
+}
+
 /// Which side of a copy failed.
 pub(crate) enum Failure {
     /// Reading the source.
@@ -168,6 +175,17 @@ impl Store {
         [Mark::Packed, Mark::File].into_iter().any(|mark| self.touched.get(&(mark, *name)) == lease)
     }
 
+    /// What is protected stays so for as long as this is the same ([`Store::is_protected`]).
+    pub fn protection(&self) -> Protection {
+        Protection { lease: self.generation.load(Ordering::SeqCst), losses: self.losses.load(Ordering::SeqCst) }
+    }
+
+    fn unmark(&self, key: &(Mark, Name)) {
+        if self.touched.remove(key) {
+            self.losses.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     /// Whether the object is in a pack, or there is a file of the right length; marks it as used.
     pub(crate) fn present(&self, name: &Name) -> bool {
         let path = self.layout.object(name);
@@ -197,7 +215,7 @@ impl Store {
         if present {
             self.touched.insert(key, lease);
         } else {
-            self.touched.remove(&key);
+            self.unmark(&key);
         }
         present
     }
@@ -283,11 +301,11 @@ impl Store {
         match self.packs.read(&self.layout, name)? {
             Found::Whole(bytes) => Ok(Some(bytes)),
             Found::Absent => {
-                self.touched.remove(&(Mark::Packed, *name));
+                self.unmark(&(Mark::Packed, *name));
                 Ok(None)
             }
             Found::Damaged(found) => {
-                self.touched.remove(&(Mark::Packed, *name));
+                self.unmark(&(Mark::Packed, *name));
                 let kept = self.layout.quarantine_bytes(name, &found)?;
                 if self.present(name) { Ok(None) } else { Err(StoreError::Corrupt { name: *name, kept }) }
             }
@@ -297,7 +315,7 @@ impl Store {
     /// Moves a damaged object to the quarantine; the error to return.
     pub(crate) fn corrupt(&self, name: &Name) -> StoreError {
         self.verified.remove(name);
-        self.touched.remove(&(Mark::File, *name));
+        self.unmark(&(Mark::File, *name));
         match self.layout.quarantine(&self.layout.object(name)) {
             Ok(kept) => StoreError::Corrupt { name: *name, kept },
             Err(error) => error,

@@ -40,8 +40,9 @@ impl<K: Hash + Eq, V: Clone> Shards<K, V> {
         self.piece(&key).entry(key).or_insert(value);
     }
 
-    pub fn remove(&self, key: &K) {
-        self.piece(key).remove(key);
+    /// Removes a key; whether it was there.
+    pub fn remove(&self, key: &K) -> bool {
+        self.piece(key).remove(key).is_some()
     }
 
     pub fn clear(&self) {

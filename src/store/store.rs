@@ -32,6 +32,8 @@ pub struct Store {
     pub(crate) generation: AtomicU64,
     /// In which generation objects and reductions were marked as used last.
     pub(crate) touched: Shards<(Mark, Name), u64>,
+    /// How many of them were found missing.
+    pub(crate) losses: AtomicU64,
     pub(crate) packs: Packs,
     /// Objects whose files this process has read and found right.
     pub(crate) verified: Shards<Name, Seen>,
@@ -61,6 +63,7 @@ impl Store {
             snapshots: Mutex::default(),
             generation: AtomicU64::new(0),
             touched: Shards::new(),
+            losses: AtomicU64::new(0),
             packs: Packs::default(),
             verified: Shards::new(),
             reflinks: Reflinks::default(),

@@ -367,8 +367,7 @@ fn is_executable(step: &Step, tag: &Tag) -> bool {
 
 /// As the tools do: what could not be made is not left as it was, but for what is changed in place.
 fn remove_made(step: &Step, outputs: &BTreeMap<Tag, PathBuf>) {
-    let in_place =
-        |path: &Path| step.reads.iter().any(|read| matches!(read, gg_models::Read::File(other) if other == path));
+    let in_place = |path: &Path| step.reads.iter().any(|read| read.path() == Some(path));
     for path in outputs.values().filter(|path| !in_place(path)) {
         let _ = fs::remove_file(path);
     }

@@ -53,17 +53,46 @@ pub(super) struct Files {
     kept: Mutex<Kept>,
     /// How many changes the kernel has told of.
     changes: AtomicU64,
+    /// Which of all versions of all directories this is of what is kept, where more of that makes no new one.
+    version: AtomicU64,
+}
+
+/// A number that no other version has.
+fn next_version() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A notice may spell a name in another way where upper and lower case are the same: it tells of all spellings. Names with
 /// letters beyond ASCII, which may be the same in still other ways, are not kept.
 #[derive(Debug, Default)]
 struct Kept {
-    files: QuickMap<OsString, Stamp>,
+    files: QuickMap<OsString, Entry>,
     /// The names in `files` that are not in lower case, by what they are in lower case.
     spelled: QuickMap<Vec<u8>, OsString>,
     /// Names that are not there, all of them in lower case.
     absent: QuickSet<Vec<u8>>,
+}
+
+/// What a name that is there is.
+#[derive(Clone, Debug)]
+enum Entry {
+    File(Stamp),
+    /// A directory, which is as it was for as long as the kernel has told of no more changes in it.
+    Folder {
+        stamp: Stamp,
+        files: Arc<Files>,
+        changes: u64,
+    },
+}
+
+impl Entry {
+    fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Self::File(stamp) => Some(*stamp),
+            Self::Folder { stamp, files, changes } => (files.changes() == *changes).then_some(*stamp),
+        }
+    }
 }
 
 fn is_lower(name: &OsStr) -> bool {
@@ -71,14 +100,36 @@ fn is_lower(name: &OsStr) -> bool {
 }
 
 impl Files {
+    fn new(directory: Id) -> Self {
+        let (kept, changes) = (Mutex::default(), AtomicU64::new(0));
+        Self { directory, kept, changes, version: AtomicU64::new(next_version()) }
+    }
+
+    /// A number that never comes again once something that was kept may be different.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// What a name is, if nothing has happened to it since it was looked at.
     pub fn get(&self, name: &OsStr) -> Option<Seen> {
         let kept = locked(&self.kept);
-        if let Some(stamp) = kept.files.get(name) {
-            return Some(Seen::Plain(*stamp));
+        if let Some(entry) = kept.files.get(name) {
+            return entry.stamp().map(Seen::Plain);
         }
         // Few names are not in lower case, and those are looked for each time.
         kept.absent.contains(name.as_bytes()).then_some(Seen::Nothing)
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// The directory that a name was, whether it still is or not.
+    fn folder(&self, name: &OsStr) -> Option<Arc<Files>> {
+        match locked(&self.kept).files.get(name)? {
+            Entry::File(_) => None,
+            Entry::Folder { files, .. } => Some(Arc::clone(files)),
+        }
     }
 
     fn forget(&self, name: Option<&OsStr>) {
@@ -87,23 +138,26 @@ impl Files {
         // Letters beyond ASCII may stand for ones within, as the sign for Kelvin does for a k.
         let Some(name) = name.filter(|name| name.is_ascii()) else {
             *kept = Kept::default();
+            self.version.store(next_version(), Ordering::Release);
             return;
         };
         let lower = name.as_bytes().to_ascii_lowercase();
-        kept.absent.remove(&lower);
-        kept.files.remove(OsStr::from_bytes(&lower));
-        if let Some(spelled) = kept.spelled.remove(&lower) {
-            kept.files.remove(&spelled);
+        let absent = kept.absent.remove(&lower);
+        let plain = kept.files.remove(OsStr::from_bytes(&lower));
+        let spelled = kept.spelled.remove(&lower).and_then(|spelled| kept.files.remove(&spelled));
+        // What comes and goes beside what is kept, such as objects, is no matter.
+        if absent || plain.is_some() || spelled.is_some() {
+            self.version.store(next_version(), Ordering::Release);
         }
     }
 
-    /// Keeps what a name is, if the kernel has told of no change since there were that many.
-    fn keep(&self, name: &OsStr, seen: Seen, changes: u64) {
+    /// Keeps what a name is, or that it is nothing, if the kernel has told of no change since there were that many.
+    fn keep(&self, name: &OsStr, entry: Option<Entry>, changes: u64) {
         let mut kept = locked(&self.kept);
-        if self.changes.load(Ordering::Acquire) != changes {
+        if self.changes() != changes {
             return;
         }
-        let Seen::Plain(stamp) = seen else {
+        let Some(entry) = entry else {
             kept.absent.insert(name.as_bytes().into());
             return;
         };
@@ -113,7 +167,7 @@ impl Files {
                 return;
             }
         }
-        kept.files.insert(name.into(), stamp);
+        kept.files.insert(name.into(), entry);
     }
 }
 
@@ -204,6 +258,11 @@ impl Directories {
                     files.forget(Some(&name));
                 }
             }
+            Notice::Itself(watch) => {
+                if let Some(files) = directories.get(&watch) {
+                    files.changes.fetch_add(1, Ordering::AcqRel);
+                }
+            }
             Notice::Gone(watch) => gone.push(watch),
             Notice::Lost => lost = true,
         });
@@ -258,8 +317,7 @@ impl Directories {
         if !leads_to(path, id(stamp)) {
             return None;
         }
-        let new = || Arc::new(Files { directory: id(stamp), kept: Mutex::default(), changes: AtomicU64::new(0) });
-        let files = Arc::clone(directories.entry(watch).or_insert_with(new));
+        let files = Arc::clone(directories.entry(watch).or_insert_with(|| Arc::new(Files::new(id(stamp)))));
         // Before anybody hears that it is gone.
         locked(&self.known).entry(id(stamp)).or_default().watched = Watched::Yes(Arc::clone(&files));
         Some(files)
@@ -270,21 +328,59 @@ impl Directories {
     /// # Errors
     /// Whatever the file system says, but for what does not exist.
     pub(super) fn look(&self, files: &Files, path: &Path, name: &OsStr) -> io::Result<Seen> {
-        let before = files.changes.load(Ordering::Acquire);
+        let before = files.changes();
+        let folder = files.folder(name).map(|folder| (folder.changes(), folder));
         let seen = Seen::at(path)?;
-        let keeps = match seen {
-            Seen::Nothing => is_lower(name),
-            Seen::Plain(stamp) => stamp.is_file() && tells(path, &stamp) && !locked(&self.linked).contains(&id(&stamp)),
-            Seen::Link(_) => false,
+        let entry = match (seen, folder) {
+            (Seen::Nothing, _) if is_lower(name) => None,
+            (Seen::Plain(stamp), _) if stamp.is_file() => {
+                if !tells(path, &stamp) || locked(&self.linked).contains(&id(&stamp)) {
+                    return Ok(seen);
+                }
+                Some(Entry::File(stamp))
+            }
+            // One that is watched anew has other files.
+            (Seen::Plain(stamp), Some((changes, files))) if self.is_watched(&stamp, &files) => {
+                Some(Entry::Folder { stamp, files, changes })
+            }
+            _ => return Ok(seen),
         };
+        self.keep(files, path, name, entry, before);
+        Ok(seen)
+    }
+
+    /// Keeps that a name in the directory with `parent`'s files is a directory with this stamp and these files, if that can
+    /// be.
+    pub(super) fn keep_folder(&self, parent: &Files, path: &Path, stamp: &Stamp, files: &Arc<Files>) {
+        let Some(name) = path.file_name() else { return };
+        // Then it is kept, or was and has changed, and has been looked at.
+        if parent.folder(name).is_some_and(|known| Arc::ptr_eq(&known, files)) {
+            return;
+        }
+        let (before, changes) = (parent.changes(), files.changes());
+        let unchanged = Seen::at(path).is_ok_and(|seen| seen == Seen::Plain(*stamp));
+        if unchanged && !is_mount_root(path, stamp) {
+            let entry = Entry::Folder { stamp: *stamp, files: Arc::clone(files), changes };
+            self.keep(parent, path, name, Some(entry), before);
+        }
+    }
+
+    fn keep(&self, files: &Files, path: &Path, name: &OsStr, entry: Option<Entry>, changes: u64) {
         // The way to the directory may lead to another one by now, and then that one was looked at.
         let same = || path.parent().is_some_and(|parent| leads_to(parent, files.directory));
-        if keeps && name.is_ascii() && same() {
+        if name.is_ascii() && same() {
             // What has happened since it was looked at has been told by now.
             self.refresh();
-            files.keep(name, seen, before);
+            files.keep(name, entry, changes);
         }
-        Ok(seen)
+    }
+
+    /// Whether these are the files of the directory with this stamp, of whose changes the kernel tells.
+    fn is_watched(&self, stamp: &Stamp, files: &Arc<Files>) -> bool {
+        match locked(&self.known).get(&id(stamp)).map(|known| &known.watched) {
+            Some(Watched::Yes(watched)) => Arc::ptr_eq(watched, files),
+            _ => false,
+        }
     }
 
     /// The names in the directory with this stamp, if they are known.
@@ -329,13 +425,21 @@ fn leads_to(path: &Path, directory: Id) -> bool {
 /// Whether the kernel tells of every change of the file at `path`, which has this stamp, in the directory that has the name:
 /// it has no other name, and nothing is mounted there.
 fn tells(path: &Path, stamp: &Stamp) -> bool {
+    not_mounted(path, stamp).is_some_and(|links| links == 1)
+}
+
+/// Whether something is mounted at the path of a directory with this stamp, or that cannot be told.
+fn is_mount_root(path: &Path, stamp: &Stamp) -> bool {
+    not_mounted(path, stamp).is_none()
+}
+
+/// How many links lead to what is at `path`, which has this stamp, if nothing is mounted there.
+fn not_mounted(path: &Path, stamp: &Stamp) -> Option<u32> {
     let wanted = StatxFlags::NLINK | StatxFlags::INO;
-    let Ok(info) = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted) else { return false };
+    let info = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()?;
     let roots = StatxAttributes::MOUNT_ROOT;
-    info.stx_nlink == 1
-        && info.stx_ino == stamp.inode
-        && info.stx_attributes_mask.contains(roots)
-        && !info.stx_attributes.contains(roots)
+    let plain = info.stx_attributes_mask.contains(roots) && !info.stx_attributes.contains(roots);
+    (plain && info.stx_ino == stamp.inode).then_some(info.stx_nlink)
 }
 
 fn list(path: &Path) -> io::Result<Names> {

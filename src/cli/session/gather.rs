@@ -1,13 +1,14 @@
 //! Collects what must be visible in a sandbox: files with the symlinks and directories on the way to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use gg_ir::AbsPath;
+use gg_ir::{AbsPath, Input};
 use gg_models::scan::hash::QuickMap;
 use gg_store::Stamp;
 
@@ -21,6 +22,8 @@ const MAX_LINKS: u32 = 40;
 pub enum Node {
     /// A regular file.
     File,
+    /// A regular file whose content is known.
+    Sealed(Input),
     /// A directory with all that is in it.
     Tree,
     /// A symbolic link with this text.
@@ -57,11 +60,25 @@ impl Found {
 /// The paths gathered so far, each without symlinks in its directories.
 pub struct Gather<'s> {
     sight: &'s dyn Sight,
-    nodes: BTreeMap<AbsPath, Node>,
+    /// In the order in which they were gathered, with repetitions.
+    nodes: Vec<(AbsPath, Node)>,
     /// Directories that are complete already: what lies in them is not gathered again.
     trees: BTreeSet<AbsPath>,
     /// Directories walked through, with what each led to.
     walked: QuickMap<OsString, Walked>,
+    /// The places of directories, by their addresses, and how many were gathered whole then.
+    places: QuickMap<usize, (Place, usize)>,
+    /// How many were whole from the start.
+    given: usize,
+}
+
+/// What a directory's path is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// It leads to a directory, without any links on the way, and is spelled in the one way.
+    pub straight: bool,
+    /// The directory is, or is in, one that is gathered whole.
+    pub covered: bool,
 }
 
 /// What the path of a directory led to.
@@ -87,7 +104,8 @@ fn is_below(trees: &BTreeSet<AbsPath>, path: &[u8]) -> bool {
 impl<'s> Gather<'s> {
     /// Nothing, where everything in these directories is visible anyway.
     pub fn within(trees: BTreeSet<AbsPath>, sight: &'s dyn Sight) -> Self {
-        Self { sight, nodes: BTreeMap::new(), trees, walked: QuickMap::default() }
+        let given = trees.len();
+        Self { sight, nodes: Vec::new(), trees, walked: QuickMap::default(), places: QuickMap::default(), given }
     }
 
     /// Whether all of a directory on the way to `path`, or `path` itself, is gathered as a tree.
@@ -120,19 +138,40 @@ impl<'s> Gather<'s> {
     /// Whatever the file system says, but for what does not exist.
     pub fn is_covered(&mut self, path: &Path) -> io::Result<bool> {
         let Some((parent, _)) = split(path) else { return Ok(false) };
-        if !self.enter(parent)? {
-            return Ok(false);
+        let Place { straight, covered } = self.enter_place(parent)?;
+        Ok(straight && covered && matches!(self.sight.see(path)?, Seen::Plain(stamp) if stamp.is_file()))
+    }
+
+    /// What a directory's path is; the same allocation stands for the same path as long as this lives.
+    ///
+    /// # Errors
+    /// Whatever the file system says, but for what does not exist.
+    pub fn place(&mut self, directory: &Arc<Path>) -> io::Result<Place> {
+        let (address, trees) = (Arc::as_ptr(directory).cast::<u8>() as usize, self.trees.len());
+        if let Some((place, known)) = self.places.get(&address)
+            && (place.covered || *known == trees)
+        {
+            return Ok(*place);
+        }
+        let place = self.enter_place(directory)?;
+        self.places.insert(address, (place, trees));
+        Ok(place)
+    }
+
+    fn enter_place(&mut self, directory: &Path) -> io::Result<Place> {
+        if !self.enter(directory)? {
+            return Ok(Place::default());
         }
         let trees = self.trees.len();
-        let Walked { straight, covered, trees: known, .. } = &self.walked[parent.as_os_str()];
-        let (straight, mut covered) = (*straight, *covered);
-        if !covered && *known != trees {
-            covered = self.in_tree(parent);
-            if let Some(walked) = self.walked.get_mut(parent.as_os_str()) {
-                (walked.covered, walked.trees) = (covered, trees);
+        let Walked { straight, covered, trees: known, .. } = &self.walked[directory.as_os_str()];
+        let mut place = Place { straight: *straight, covered: *covered };
+        if !place.covered && *known != trees {
+            place.covered = self.in_tree(directory);
+            if let Some(walked) = self.walked.get_mut(directory.as_os_str()) {
+                (walked.covered, walked.trees) = (place.covered, trees);
             }
         }
-        Ok(straight && covered && matches!(self.sight.see(path)?, Seen::Plain(stamp) if stamp.is_file()))
+        Ok(place)
     }
 
     /// Walks to a directory, and keeps where that led; whether it is one.
@@ -192,7 +231,7 @@ impl<'s> Gather<'s> {
 
     fn insert(&mut self, path: &Path, node: Node) -> Option<AbsPath> {
         let path = AbsPath::new(path).ok()?;
-        self.nodes.insert(path.clone(), node);
+        self.nodes.push((path.clone(), node));
         Some(path)
     }
 
@@ -201,7 +240,7 @@ impl<'s> Gather<'s> {
         if let Ok(path) = AbsPath::new(real)
             && !self.in_tree(real)
         {
-            self.nodes.entry(path).or_insert(Node::Directory);
+            self.nodes.push((path, Node::Directory));
         }
     }
 
@@ -210,6 +249,11 @@ impl<'s> Gather<'s> {
         if !self.in_tree(real) {
             self.insert(real, Node::File);
         }
+    }
+
+    /// Gathers a file in a straight place that is not covered, with its content.
+    pub fn sealed(&mut self, path: AbsPath, input: Input) {
+        self.nodes.push((path, Node::Sealed(input)));
     }
 
     /// Gathers a whole directory at a path that [`Gather::walk`] ended at.
@@ -223,8 +267,19 @@ impl<'s> Gather<'s> {
 
     /// Everything gathered in the order of paths, without what lies in gathered trees, and without directories that others
     /// imply.
-    pub fn finish(self) -> Vec<(AbsPath, Node)> {
+    pub fn finish(mut self) -> Vec<(AbsPath, Node)> {
+        // Stable: of one path, what was gathered last comes last.
+        self.nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.nodes.dedup_by(|(path, node), (before, kept)| {
+            let same = path == before;
+            // The last counts, but that it is a directory is the least that can be said of a path.
+            if same && *node != Node::Directory {
+                std::mem::swap(node, kept);
+            }
+            same
+        });
         let mut kept: Vec<(AbsPath, Node)> = Vec::with_capacity(self.nodes.len());
+        let grown = self.trees.len() != self.given;
         // Backwards, so that a directory comes after what is in it.
         for (path, node) in self.nodes.into_iter().rev() {
             let bytes = path.as_bytes();
@@ -234,7 +289,9 @@ impl<'s> Gather<'s> {
                     .rev()
                     .take_while(|(other, _)| other.as_bytes().starts_with(bytes))
                     .any(|(other, _)| bytes == b"/" || other.as_bytes().get(bytes.len()) == Some(&b'/'));
-            if !implied && !is_below(&self.trees, bytes) && path != AbsPath::root() {
+            // What was sealed was not covered when it was gathered.
+            let below = || (grown || !matches!(node, Node::Sealed(_))) && is_below(&self.trees, bytes);
+            if !implied && !below() && path != AbsPath::root() {
                 kept.push((path, node));
             }
         }

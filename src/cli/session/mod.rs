@@ -30,6 +30,7 @@ mod detours;
 mod directories;
 mod gather;
 mod guard;
+mod headers;
 mod journal;
 mod machine;
 mod moment;

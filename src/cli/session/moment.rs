@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use gg_models::scan::hash::QuickMap;
-use gg_models::{Answer, Environment, FileKind, Names, State, World};
+use gg_models::{Answer, Environment, FileKind, Folder, Glance, Names, State, World};
 use gg_store::Stamp;
 
 use super::directories::{Directories, Files};
@@ -59,6 +59,17 @@ impl Seen {
     }
 }
 
+/// How a path is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// As any other.
+    Any,
+    /// As one that is likely to be there: it is not looked for among the names of its directory.
+    Likely,
+    /// As one that is about to change: it is not worth keeping what is there.
+    Fleeting,
+}
+
 /// Looks at paths.
 pub trait Sight {
     /// What is at an absolute path.
@@ -66,6 +77,14 @@ pub trait Sight {
     /// # Errors
     /// Whatever the file system says, but for what does not exist.
     fn see(&self, path: &Path) -> io::Result<Seen>;
+
+    /// The same at a path that is about to be written to.
+    ///
+    /// # Errors
+    /// As [`Sight::see`].
+    fn see_before_change(&self, path: &Path) -> io::Result<Seen> {
+        self.see(path)
+    }
 }
 
 /// The file system itself.
@@ -127,8 +146,8 @@ impl<'m, F: Force> Moment<'m, F> {
         view
     }
 
-    /// What is at a path. One that is likely to be there is not looked for among the names of its directory.
-    fn look(&self, view: &mut View, path: &Path, likely: bool) -> io::Result<Seen> {
+    /// What is at a path.
+    fn look(&self, view: &mut View, path: &Path, how: Look) -> io::Result<Seen> {
         if let Some(seen) = view.seen.get(path.as_os_str()) {
             return Ok(*seen);
         }
@@ -137,13 +156,15 @@ impl<'m, F: Force> Moment<'m, F> {
             view.seen.insert(path.into(), Seen::Nothing);
             return Ok(Seen::Nothing);
         };
-        if !likely && directory.names.as_ref().is_some_and(|names| name.is_ascii() && !names.contains(name)) {
+        if how != Look::Likely && directory.names.as_ref().is_some_and(|names| name.is_ascii() && !names.contains(name))
+        {
             // Not worth remembering: it is as quickly seen again.
             return Ok(Seen::Nothing);
         }
         let seen = match &directory.files {
             Some(files) => match files.get(name) {
                 Some(seen) => seen,
+                None if how == Look::Fleeting => Seen::at(path)?,
                 None => self.directories.look(files, path, name)?,
             },
             None => Seen::at(path)?,
@@ -162,12 +183,18 @@ impl<'m, F: Force> Moment<'m, F> {
         if let Some(known) = view.directories.get(path.as_os_str()) {
             return Ok(known.clone());
         }
-        let stamp = self.look(view, path, false)?.followed().filter(Stamp::is_dir);
+        let stamp = self.look(view, path, Look::Any)?.followed().filter(Stamp::is_dir);
         let directory = stamp.map(|stamp| Directory {
             stamp,
             names: self.directories.names(&stamp),
             files: self.directories.files(path, &stamp),
         });
+        if let Some(Directory { stamp, files: Some(files), .. }) = &directory
+            && let Some((parent, _)) = split(path)
+            && let Some(Some(Directory { files: Some(parent), .. })) = view.directories.get(parent.as_os_str())
+        {
+            self.directories.keep_folder(parent, path, stamp, files);
+        }
         view.directories.insert(path.into(), directory.clone());
         Ok(directory)
     }
@@ -184,7 +211,7 @@ fn kind(stamp: &Stamp) -> FileKind {
 }
 
 /// A stamp as the models see it.
-fn state(stamp: &Stamp) -> State {
+pub fn state(stamp: &Stamp) -> State {
     let Stamp { device, inode, size, mode, mtime_ns, ctime_ns } = *stamp;
     [device, inode, size, mode.into(), mtime_ns.cast_unsigned(), ctime_ns.cast_unsigned()]
 }
@@ -201,7 +228,11 @@ pub fn split(path: &Path) -> Option<(&Path, &OsStr)> {
 
 impl<F: Force> Sight for Moment<'_, F> {
     fn see(&self, path: &Path) -> io::Result<Seen> {
-        self.look(&mut self.view(), path, false)
+        self.look(&mut self.view(), path, Look::Any)
+    }
+
+    fn see_before_change(&self, path: &Path) -> io::Result<Seen> {
+        self.look(&mut self.view(), path, Look::Fleeting)
     }
 }
 
@@ -210,20 +241,30 @@ impl<F: Force> World for Moment<'_, F> {
         self.see(path).ok()?.followed().map(|stamp| kind(&stamp))
     }
 
-    fn glance(&self, path: &Path) -> (Option<FileKind>, Option<State>) {
-        let Some(stamp) = self.look(&mut self.view(), path, true).ok().and_then(Seen::followed) else {
-            return (None, None);
+    fn glance(&self, path: &Path) -> Glance {
+        let mut view = self.view();
+        let Ok(seen) = self.look(&mut view, path, Look::Likely) else { return Glance::default() };
+        // What was seen earlier in this moment may have been forgotten since.
+        let mut kept = || {
+            let (parent, name) = split(path)?;
+            self.directory(&mut view, parent).ok()??.files?.get(name)
         };
-        (Some(kind(&stamp)), was_settled(&stamp, self.begun).then(|| state(&stamp)))
+        let Some(stamp) = seen.followed() else {
+            return Glance { lasts: seen == Seen::Nothing && kept() == Some(seen), ..Glance::default() };
+        };
+        let state = was_settled(&stamp, self.begun).then(|| state(&stamp));
+        let lasts = state.is_some() && kept() == Some(seen);
+        Glance { kind: Some(kind(&stamp)), state, plain: matches!(seen, Seen::Plain(_)), lasts }
     }
 
     fn steady(&self, path: &Path) -> bool {
-        let stamp = self.look(&mut self.view(), path, true).ok().and_then(Seen::followed);
+        let stamp = self.look(&mut self.view(), path, Look::Likely).ok().and_then(Seen::followed);
         stamp.is_some_and(|stamp| self.machine.kept(path, &stamp).is_some())
     }
 
-    fn names(&self, directory: &Path) -> Option<Arc<Names>> {
-        self.directory(&mut self.view(), directory).ok()??.names
+    fn folder(&self, path: &Path) -> Option<Folder> {
+        let directory = self.directory(&mut self.view(), path).ok()??;
+        Some(Folder { names: directory.names, changes: directory.files.map(|files| files.version()) })
     }
 
     fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {

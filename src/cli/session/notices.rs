@@ -33,7 +33,9 @@ const ROOM: usize = 16 << 10;
 pub enum Notice {
     /// Something about a name in a watched directory has changed.
     Changed(i32, OsString),
-    /// A watched directory itself has: its notices may be at an end.
+    /// Something about a watched directory itself has, which those of its parent tell as well.
+    Itself(i32),
+    /// A watched directory is gone, or its notices are at an end.
     Gone(i32),
     /// There were more changes than the kernel keeps: anything may have changed.
     Lost,
@@ -81,11 +83,10 @@ impl Notices {
             }
             match event.file_name() {
                 Some(name) => each(Notice::Changed(event.wd(), OsStr::from_bytes(name.to_bytes()).into())),
-                // Its own attributes and entries are seen by looking at it.
                 None if told.intersects(ReadFlags::IGNORED | ReadFlags::UNMOUNT | ReadFlags::DELETE_SELF) => {
                     each(Notice::Gone(event.wd()));
                 }
-                None => {}
+                None => each(Notice::Itself(event.wd())),
             }
         }
     }

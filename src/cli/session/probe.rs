@@ -51,12 +51,11 @@ impl Session {
         }
         // What a step says can be shown later where it would have gone to the person; anything else, a pipe or a file, is
         // read by somebody who knows it to be whole when the tool has ended.
-        for fd in &message.fds[1..] {
-            if fd.as_ref().is_some_and(|fd| !is_our_own_output(fd)) {
-                return Some("its output is read by a program");
-            }
-        }
-        None
+        let [_, out, error] = &message.fds;
+        let is_ours = |fd: &Option<OwnedFd>| fd.as_ref().is_none_or(is_our_own_output);
+        let thrown_away = || out.as_ref().is_some_and(|fd| is_null(fd.as_raw_fd())) && is_null(libc::STDOUT_FILENO);
+        // Of a whole build nobody may want to see what it prints, but its errors: a probe throws both away.
+        if is_ours(error) && (is_ours(out) || thrown_away()) { None } else { Some("its output is read by a program") }
     }
 
     /// How a step failed when it was awaited before. What it reads is all in its name, unless it waits for other steps.
@@ -105,13 +104,18 @@ fn status_of(fd: i32) -> Option<libc::stat> {
     (unsafe { libc::fstat(fd, &mut info) } == 0).then_some(info)
 }
 
+/// Whether a descriptor leads to the null device.
+fn is_null(fd: i32) -> bool {
+    status_of(fd)
+        .is_some_and(|info| info.st_mode & libc::S_IFMT == libc::S_IFCHR && info.st_rdev == libc::makedev(1, 3))
+}
+
 /// Whether a descriptor leads where this process's own standard output or error does.
 pub(super) fn is_our_own_output(fd: &OwnedFd) -> bool {
     let identity = |fd: i32| {
-        let info = status_of(fd)?;
         // The null device says nothing of who is meant: it is where a probe's output goes as well.
-        let is_null = info.st_mode & libc::S_IFMT == libc::S_IFCHR && info.st_rdev == libc::makedev(1, 3);
-        (!is_null).then_some((info.st_dev, info.st_ino, info.st_rdev))
+        let info = status_of(fd).filter(|_| !is_null(fd))?;
+        Some((info.st_dev, info.st_ino, info.st_rdev))
     };
     let theirs = identity(fd.as_raw_fd());
     theirs.is_some() && [1, 2].iter().any(|&own| identity(own) == theirs)

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gg_ir::{AbsPath, Entry, Function, Input, Kind, Name, Output, Placeholder, Reference, Tag, Thunk, Tree};
-use gg_models::{Call, Read, Step, Toolchain};
-use gg_store::{Stamp, Store, StoreError};
+use gg_models::{Call, Header, Read, Step, Toolchain};
+use gg_store::{Protection, Stamp, Store, StoreError};
 
 use super::gather::{Found, Gather, Node};
-use super::moment::{Disk, Seen, Sight};
+use super::headers::Headers;
+use super::moment::{Disk, Seen, Sight, state};
 use super::placeholders::Placeholders;
 
 /// Why a step cannot be sealed; the real tool runs instead.
@@ -73,6 +74,7 @@ pub struct Sealer {
     noted: Mutex<HashMap<PathBuf, Stamp>>,
     /// The directories of toolchains, which are no directories anywhere.
     composed: Mutex<HashMap<Name, Tree>>,
+    headers: Headers,
     /// Directories taken as whole trees.
     snapshots: Mutex<BTreeSet<PathBuf>>,
 }
@@ -96,6 +98,7 @@ impl Sealer {
             seen: Mutex::default(),
             noted: Mutex::default(),
             composed: Mutex::default(),
+            headers: Headers::default(),
             snapshots: Mutex::default(),
         }
     }
@@ -128,18 +131,14 @@ impl Sealer {
         if step.volatile && sight.see(Path::new(LOCALTIME)).is_ok_and(|seen| seen.followed().is_some()) {
             reads.push(&localtime);
         }
+        let protection = self.store.protection();
+        let mut known = self.headers.known(&step.reads, protection).into_iter();
         for read in reads {
             match read {
-                Read::File(path) => {
-                    let (real, found) = gather.walk(path).map_err(at(path))?;
-                    match found {
-                        Found::File => gather.file(&real),
-                        Found::Directory => gather.directory(&real),
-                        Found::Nothing => {
-                            return Err(SealError::Path { path: path.clone(), what: "does not exist" });
-                        }
-                        Found::Other => return Err(SealError::Path { path: path.clone(), what: "is no regular file" }),
-                    }
+                Read::File(path) => file(&mut gather, path)?,
+                Read::Header(header) => {
+                    let known = known.next().flatten();
+                    self.header(&mut gather, header, known, protection, &tools, sight)?;
                 }
                 Read::System { path, root } => self.system(&mut gather, path, root)?,
                 Read::Stdin => {}
@@ -162,9 +161,12 @@ impl Sealer {
             };
             gather.directory(&real);
             let real = real.join(name);
-            if matches!(sight.see(&real), Ok(Seen::Link(_)))
-                || matches!(sight.see(&real), Ok(Seen::Plain(stamp)) if !stamp.is_file())
-            {
+            let unfit = match sight.see_before_change(&real) {
+                Ok(Seen::Link(_)) => true,
+                Ok(Seen::Plain(stamp)) => !stamp.is_file(),
+                Ok(Seen::Nothing) | Err(_) => false,
+            };
+            if unfit {
                 return Err(SealError::Path { path: real, what: "is written to, and is no regular file" });
             }
             let tag = Tag::new(&*write.tag)
@@ -184,6 +186,7 @@ impl Sealer {
                     let (object, mode) = self.content(path.as_path(), sight)?;
                     Input::File { object, mode }
                 }
+                Node::Sealed(input) => input,
                 Node::Tree => Input::Tree(self.snapshot(path.as_path())?),
                 Node::Symlink(target) => Input::Symlink(target),
                 Node::Directory if tools.directories.contains(&path) => continue,
@@ -217,6 +220,50 @@ impl Sealer {
         // A build that says which time it is has the same result tomorrow.
         let volatile = step.volatile && !step.env.contains_key(OsStr::new("SOURCE_DATE_EPOCH"));
         Ok(SealedStep { thunk: Thunk { function, inputs, outputs: declared, timeout: None, volatile }, outputs })
+    }
+
+    /// A file that the scanner found; `known` is what it was sealed as before.
+    fn header(
+        &self,
+        gather: &mut Gather,
+        header: &Header,
+        known: Option<(AbsPath, Input)>,
+        protection: Protection,
+        tools: &Sealed,
+        sight: &dyn Sight,
+    ) -> Result<(), SealError> {
+        let place = gather.place(&header.directory).map_err(at(&header.directory))?;
+        // Then the path is the one under which the file is in the sandbox.
+        let straight = place.straight && header.state.is_some();
+        if straight && place.covered {
+            return Ok(());
+        }
+        // At the top of a directory of the system it is taken by itself.
+        let single = header.root.as_ref().is_none_or(|root| *root == header.directory);
+        if !single || !straight || abs(&header.directory).is_ok_and(|path| tools.directories.contains(&path)) {
+            return match &header.root {
+                Some(root) => self.system(gather, &header.path, root),
+                None => file(gather, &header.path),
+            };
+        }
+        let (path, input) = match known {
+            Some(known) => known,
+            None => {
+                let path = abs(&header.path)?;
+                let (object, mode) = self.content(&header.path, sight)?;
+                let input = Input::File { object, mode };
+                let seen = sight.see(&header.path).ok().and_then(Seen::followed);
+                if let Some(stamp) = seen
+                    && header.state == Some(state(&stamp))
+                    && self.known(&header.path, &stamp).is_some()
+                {
+                    self.headers.keep(header, protection, &path, &input);
+                }
+                (path, input)
+            }
+        };
+        gather.sealed(path, input);
+        Ok(())
     }
 
     /// A file found in a directory of the system: the whole top-level directory that it is in becomes visible, since
@@ -416,6 +463,24 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn at(path: &Path) -> impl FnOnce(io::Error) -> SealError + use<> {
     let path = path.to_path_buf();
     move |error| SealError::Io { path, error }
+}
+
+/// A file or directory that a step names.
+fn file(gather: &mut Gather, path: &Path) -> Result<(), SealError> {
+    let (real, found) = gather.walk(path).map_err(at(path))?;
+    let what = match found {
+        Found::File => {
+            gather.file(&real);
+            return Ok(());
+        }
+        Found::Directory => {
+            gather.directory(&real);
+            return Ok(());
+        }
+        Found::Nothing => "does not exist",
+        Found::Other => "is no regular file",
+    };
+    Err(SealError::Path { path: path.into(), what })
 }
 
 fn is_same(sight: &dyn Sight, a: &Path, b: &Path) -> bool {

@@ -10,7 +10,7 @@ use super::PackId;
 use crate::shards::lock;
 
 /// So many are kept; each takes the bytes of a frame.
-const KEPT: usize = 6;
+const KEPT: usize = 4;
 
 /// A pack, and where in it a frame begins.
 pub(super) type Key = (PackId, u32);

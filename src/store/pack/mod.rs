@@ -67,7 +67,7 @@ pub(crate) use collect::{Held, all, check, sweep};
 pub(crate) use packs::{Found, Packs};
 
 /// A frame is not begun anew before it holds so many bytes of objects.
-const FRAME: usize = 2 << 20;
+const FRAME: usize = 8 << 20;
 /// Packs have no larger objects.
 const LARGEST: u64 = 1 << 20;
 /// Larger values are files: the worker mounts or copies those into its sandboxes as they are.

@@ -105,7 +105,7 @@ fn kept(machine: &Machine<Nobody>, directories: &Directories) -> (tempfile::Temp
     fs::write(&header, "first").unwrap();
     std::thread::sleep(Duration::from_millis(150));
     for _ in 0..2 {
-        assert_eq!(Moment::new(machine, directories).glance(&header).0, Some(FileKind::File));
+        assert_eq!(Moment::new(machine, directories).glance(&header).kind, Some(FileKind::File));
     }
     assert!(is_kept(directories, &header));
     (folder, header)
@@ -200,7 +200,7 @@ fn a_change_in_the_same_tick_is_told_to_whoever_asks_for_content() {
         file.write_all(text.as_bytes()).unwrap();
         let moment = Moment::new(&machine, &directories);
         // A state that vouches for the content must not be that of a file that has just changed.
-        assert_eq!(moment.glance(&header), (Some(FileKind::File), None));
+        assert_eq!((moment.glance(&header).kind, moment.glance(&header).state), (Some(FileKind::File), None));
         assert_eq!(*moment.read(&header).unwrap(), *text.as_bytes());
     }
 }
@@ -307,4 +307,83 @@ fn a_notice_in_another_spelling_is_about_the_same_file() {
     fs::write(folder.path().join("y.h"), "").unwrap();
     Moment::new(&machine, &directories);
     assert!(!is_kept(&directories, &folder.path().join("Y.h")));
+}
+
+/// The number that stands for what is known of a folder's files.
+fn version(machine: &Machine<Nobody>, directories: &Directories, folder: &Path) -> u64 {
+    Moment::new(machine, directories).folder(folder).unwrap().changes.unwrap()
+}
+
+#[test]
+fn a_number_stands_for_what_was_said_of_a_folder() {
+    let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+    let (folder, header) = kept(&machine, &directories);
+    let folder = folder.path();
+    let missing = folder.join("missing.h");
+    let said = |path: &Path| {
+        let moment = Moment::new(&machine, &directories);
+        let changes = moment.folder(folder).unwrap().changes.unwrap();
+        assert!(moment.glance(path).lasts, "{path:?}");
+        changes
+    };
+    let first = said(&header);
+    assert_eq!(said(&missing), first);
+    // Objects come, grow and go beside the headers.
+    let object = folder.join("x.o");
+    assert_eq!(Moment::new(&machine, &directories).see_before_change(&object).unwrap(), Seen::Nothing);
+    fs::write(&object, "object").unwrap();
+    fs::remove_file(&object).unwrap();
+    assert_eq!(version(&machine, &directories, folder), first);
+    fs::write(&missing, "").unwrap();
+    let second = version(&machine, &directories, folder);
+    assert_ne!(second, first);
+    std::thread::sleep(Duration::from_millis(150));
+    assert_eq!(said(&header), second);
+    fs::write(&header, "second").unwrap();
+    let third = version(&machine, &directories, folder);
+    assert!(third != second && third != first);
+    // A directory of the same path, with a file of the same name.
+    fs::rename(folder, folder.with_extension("old")).unwrap();
+    fs::create_dir(folder).unwrap();
+    let fourth = version(&machine, &directories, folder);
+    assert!(![first, second, third].contains(&fourth));
+    fs::remove_dir_all(folder.with_extension("old")).unwrap();
+}
+
+#[test]
+fn directories_are_kept_as_long_as_nothing_happens_in_them() {
+    let (machine, directories) = (Machine::new(Nobody, None), Directories::default());
+    directories.keep_files();
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("inner");
+    fs::create_dir(&folder).unwrap();
+    let seen = || Moment::new(&machine, &directories).directory(&mut View::default(), &folder).unwrap();
+    let is_kept = || {
+        let files = directories.files(outer.path(), &Stamp::of(outer.path()).unwrap()).unwrap();
+        files.get(OsStr::new("inner")).is_some()
+    };
+    assert!(seen().is_some());
+    assert!(seen().is_some() && is_kept());
+    let changes: [&dyn Fn(&Path); 5] = [
+        &|folder| fs::write(folder.join("new"), "").unwrap(),
+        &|folder| fs::remove_file(folder.join("new")).unwrap(),
+        &|folder| fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap(),
+        &|folder| {
+            fs::rename(folder, folder.with_extension("old")).unwrap();
+            fs::create_dir(folder).unwrap();
+        },
+        &|folder| {
+            fs::remove_dir(folder).unwrap();
+            std::os::unix::fs::symlink("inner.old", folder).unwrap();
+        },
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        change(&folder);
+        for _ in 0..3 {
+            assert_eq!(seen().unwrap().stamp, Stamp::of(&folder).unwrap(), "change {number}");
+        }
+    }
+    assert!(!is_kept());
+    fs::remove_file(&folder).unwrap();
+    assert!(seen().is_none());
 }
