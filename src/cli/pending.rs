@@ -17,14 +17,15 @@ fn file(directory: &Path, root: &Path) -> PathBuf {
     directory.join("pending").join(&name[1..23])
 }
 
-/// Adds to what is pending in `root`.
+/// Adds placeholders that have just been seen to what is pending in `root`.
 ///
 /// # Errors
 /// When the list cannot be written.
-pub fn save(directory: &Path, root: &Path, paths: &[PathBuf]) -> Result<()> {
-    let mut all = load(directory, root);
-    all.extend(paths.iter().cloned());
-    all.retain(|path| Placeholders::at(path).is_some());
+pub fn save(directory: &Path, root: &Path, mut all: Vec<PathBuf>) -> Result<()> {
+    all.sort();
+    let mut earlier = load(directory, root);
+    earlier.retain(|path| all.binary_search(path).is_err() && Placeholders::at(path).is_some());
+    all.extend(earlier);
     all.sort();
     all.dedup();
     store(directory, root, &all)

@@ -199,7 +199,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     console.end();
     let left = placeholders.remaining();
     if build.wanted.leaves_some() {
-        pending::save(&settings.directory, &root, &left)?;
+        pending::save(&settings.directory, &root, left)?;
     } else {
         // Steps that never ran: after an interruption, or with one that failed.
         left.iter().for_each(|path| drop(std::fs::remove_file(path)));
