@@ -36,8 +36,8 @@ pub struct Glance {
     pub state: Option<State>,
     /// The path itself is no symbolic link.
     pub plain: bool,
-    /// All this is so for as long as [`Folder::changes`] of the path's directory is the same.
-    pub lasts: bool,
+    /// All this is so for as long as [`Folder::changes`] of the path's directory is this number.
+    pub lasts: Option<u64>,
 }
 
 /// What is known of a directory.
@@ -84,8 +84,8 @@ pub trait World: Send + Sync {
     }
 
     /// Whether what was read at a path is what the file contains in the state that [`World::glance`] gave.
-    fn steady(&self, path: &Path) -> bool {
-        let _ = path;
+    fn steady(&self, path: &Path, state: &State) -> bool {
+        let _ = (path, state);
         true
     }
 

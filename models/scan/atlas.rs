@@ -242,7 +242,11 @@ impl Atlas {
             return Ok(Arc::clone(&known.lexed));
         }
         let lexed = cache.lexed(&file.path, world.read(&file.path)?, syntax);
-        let state = file.now.state.filter(|_| world.steady(&file.path));
+        let state = file.now.state.filter(|state| world.steady(&file.path, state));
+        if state.is_none() {
+            // It is not in the state in which it was found.
+            (file.now.state, file.changes) = (None, None);
+        }
         match known {
             Some(known) if Arc::ptr_eq(&known.lexed, &lexed) => known.state = state,
             _ => {
@@ -364,7 +368,9 @@ impl Atlas {
                 Step::Lacks(lacking) => self.lacks_still(world, lacking),
                 Step::Look(dir) => {
                     let spot = self.look(world, dir, name);
-                    *step = spot.lacking.map_or(*step, Step::Lacks);
+                    if let Some(lacking) = spot.lacking.filter(|_| !spot.winding) {
+                        *step = Step::Lacks(lacking);
+                    }
                     spot.found == Probe::Missing
                 }
             };
@@ -408,7 +414,8 @@ impl Atlas {
         if !folder.is_empty() {
             match self.folder(world, dir, folder) {
                 Ok(found) => inner = found,
-                Err(lacking) => return Spot { lacking, ..spot },
+                // Only of a winding way it is not known why it leads nowhere.
+                Err(lacking) => return Spot { lacking, winding: lacking.is_none(), ..spot },
             }
             spot.winding = !self.get(dir).folders.contains_key(folder);
         }
@@ -439,8 +446,8 @@ impl Atlas {
             Some(FileKind::Other) => Probe::Device,
             Some(_) | None => Probe::Missing,
         };
-        if now.kind.is_none() && now.lasts {
-            spot.lacking = self.get(inner).changes.map(|changes| Lacking { dir: inner, by: Proof::Changes(changes) });
+        if now.kind.is_none() {
+            spot.lacking = now.lasts.map(|changes| Lacking { dir: inner, by: Proof::Changes(changes) });
         }
         spot
     }
@@ -462,9 +469,10 @@ impl Atlas {
             let path = self.put_together(at, part);
             let now = world.glance(&path);
             match now.kind {
-                None if now.lasts => return Some(Lacking { dir: at, by: Proof::Changes(self.get(at).changes?) }),
-                Some(FileKind::Directory) => at = self.plain(&path),
-                _ => return None,
+                None => return Some(Lacking { dir: at, by: Proof::Changes(now.lasts?) }),
+                // What winding paths led to in this scan need not be what they lead to in the next.
+                Some(FileKind::Directory) if self.real.is_empty() => at = self.plain(&path),
+                Some(_) => return None,
             }
         }
         None
@@ -509,7 +517,7 @@ impl Atlas {
         known.queued = [false; 2];
         if changes.is_none() || known.changes != changes {
             known.now = world.glance(&known.path);
-            known.changes = changes.filter(|_| known.now.lasts);
+            known.changes = known.now.lasts;
         }
         if known.now.kind == Some(FileKind::File) {
             self.found.push(file);

@@ -94,10 +94,11 @@ impl World for Told {
         // As in a real tree, what is not spelled plainly is not vouched for.
         let plain = path.components().collect::<PathBuf>().as_os_str() == path.as_os_str()
             && !path.components().any(|part| part == std::path::Component::ParentDir);
-        let lasts = plain && kind != Some(FileKind::Directory);
-        if lasts {
-            self.known.lock().unwrap().said.insert(path.into());
-        }
+        let lasts = path.parent().filter(|_| plain && kind != Some(FileKind::Directory)).map(|parent| {
+            let known = &mut *self.known.lock().unwrap();
+            known.said.insert(path.into());
+            *known.changes.entry(parent.into()).or_insert(0)
+        });
         let state = self.files.get(path).map(|&(_, time)| [time; 6]);
         Glance { kind, state, plain, lasts }
     }

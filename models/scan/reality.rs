@@ -1,15 +1,15 @@
 //! What the compiler itself lists (`-M`) must be among what a scan finds.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::{fs, io};
 
 use super::{Scan, ScanRequest, Scanner, Search, SearchDir, Syntax};
-use crate::{Answer, Environment, FileKind, World};
+use crate::{Answer, Environment, FileKind, Folder, Names, World};
 
 /// The machine as it is.
 struct Disk;
@@ -195,4 +195,82 @@ fn names_may_be_any_bytes() {
     fs::write(dir.path().join("a.c"), b"#include \"a \xff b.h\"\n").unwrap();
     let scan = scan(dir.path(), "a.c", "c", &[]);
     assert!(scan.reads.iter().any(|header| *header.path == *dir.path().join(name)));
+}
+
+/// The machine, where the names in all directories are known.
+#[derive(Default)]
+struct Listed(Mutex<HashMap<PathBuf, Arc<Names>>>);
+
+impl World for Listed {
+    fn kind(&self, path: &Path) -> Option<FileKind> {
+        Disk.kind(path)
+    }
+
+    fn folder(&self, path: &Path) -> Option<Folder> {
+        let real = Disk.resolve(path).ok()?;
+        let now: Names = Disk.list(&real).ok()?.into_iter().collect();
+        let mut known = self.0.lock().unwrap();
+        let names = known.entry(real).or_default();
+        if **names != now {
+            *names = Arc::new(now);
+        }
+        Some(Folder { names: Some(Arc::clone(names)), changes: None })
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {
+        Disk.read(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        Disk.list(path)
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Disk.resolve(path)
+    }
+
+    fn ask(&self, argv: &[OsString], cwd: &Path, env: &Environment) -> io::Result<Answer> {
+        Disk.ask(argv, cwd, env)
+    }
+}
+
+#[test]
+fn a_link_before_a_way_back_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    let top = dir.path().canonicalize().unwrap();
+    let at = |name: &str| top.join(name);
+    for folder in ["one/deep", "two/deep", "two/lib", "p", "one/other"] {
+        fs::create_dir_all(at(folder)).unwrap();
+    }
+    fs::write(at("p/a.c"), "#include \"a.h\"\n").unwrap();
+    fs::write(at("p/a.h"), "#include <../lib/z.h>\n").unwrap();
+    fs::write(at("two/lib/z.h"), "").unwrap();
+    std::os::unix::fs::symlink("one/deep", at("now")).unwrap();
+    let search = |name: &str| SearchDir { path: at(name), system: false };
+    let search = Search { quote: Vec::new(), bracket: vec![search("now"), search("one/other")] };
+    let (world, cwd, scanner) = (Listed::default(), at("p"), Scanner::new());
+    let found_by = |scanner: &Scanner| {
+        let request = ScanRequest {
+            cwd: &cwd,
+            sources: vec!["a.c".into()],
+            forced: Vec::new(),
+            search: &search,
+            defines: Vec::new(),
+            assembler_dirs: Vec::new(),
+            syntax: Syntax::C,
+        };
+        found(&scanner.scan(&world, &request).unwrap())
+    };
+    let same = || assert_eq!(found_by(&scanner), found_by(&Scanner::new()));
+    same();
+    // The directory that the name leads to comes, and is met under its own name as well.
+    fs::rename(at("one/other"), at("one/lib")).unwrap();
+    std::os::unix::fs::symlink("lib", at("one/other")).unwrap();
+    let own = at("one/lib/none.h");
+    fs::write(at("p/a.c"), format!("#if __has_include(\"{}\")\n#endif\n#include \"a.h\"\n", own.display())).unwrap();
+    same();
+    same();
+    fs::remove_file(at("now")).unwrap();
+    std::os::unix::fs::symlink("two/deep", at("now")).unwrap();
+    assert!(found_by(&scanner).contains(&at("two/lib/z.h")));
 }

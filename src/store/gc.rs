@@ -179,7 +179,7 @@ impl Store {
             }
         }
         if !dry_run {
-            self.touched.clear();
+            self.unmark_all();
             // The log only stays longer than need be when this fails.
             let _ = self.origins.prune();
         }

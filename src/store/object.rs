@@ -180,6 +180,12 @@ impl Store {
         Protection { lease: self.generation.load(Ordering::SeqCst), losses: self.losses.load(Ordering::SeqCst) }
     }
 
+    /// Nothing counts as used any more.
+    pub(crate) fn unmark_all(&self) {
+        self.touched.clear();
+        self.losses.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn unmark(&self, key: &(Mark, Name)) {
         if self.touched.remove(key) {
             self.losses.fetch_add(1, Ordering::SeqCst);

@@ -148,7 +148,7 @@ impl Store {
 
     /// Forgets everything remembered about what is on disk.
     pub(crate) fn forget_all(&self) {
-        self.touched.clear();
+        self.unmark_all();
         self.packs.forget_all();
         self.verified.clear();
         self.thunks.clear();

@@ -32,12 +32,12 @@ fn scratch() -> Scratch {
 
 const DIRECTORIES: &str = "-iquote quote -Ibracket -isystem system -idirafter after";
 
-/// Every file that `-M` names must be among the reads.
 /// Whether a file is among what is read, however it was found.
 fn has(reads: &[Read], path: PathBuf) -> bool {
     reads.iter().any(|read| !matches!(read, Read::Directory(_)) && read.path() == Some(&path))
 }
 
+/// Every file that `-M` names must be among the reads.
 #[test]
 fn cover_the_preprocessor() {
     let rows = [

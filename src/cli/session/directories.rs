@@ -21,6 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gg_models::Names;
 use gg_models::scan::hash::{QuickMap, QuickSet};
 use gg_store::Stamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::machine::is_settled;
@@ -206,6 +207,8 @@ pub struct Directories {
 #[derive(Debug, Default)]
 struct Watches {
     notices: Option<Notices>,
+    /// What is mounted where, as the kernel lists it: it tells of changes.
+    mounts: Option<fs::File>,
     directories: HashMap<i32, Arc<Files>>,
     /// The system has no more of them.
     exhausted: bool,
@@ -249,9 +252,10 @@ impl Directories {
     }
 
     fn hear(&self, watches: &mut Watches) {
-        let Watches { notices: Some(notices), directories, .. } = watches else { return };
+        let Watches { notices: Some(notices), mounts, directories, .. } = watches else { return };
         let mut gone = Vec::new();
-        let mut lost = false;
+        // Somebody beside the build may have mounted something over any of them.
+        let mut lost = mounts.as_ref().is_some_and(has_changed);
         let heard = notices.read(|notice| match notice {
             Notice::Changed(watch, name) => {
                 if let Some(files) = directories.get(&watch) {
@@ -297,12 +301,13 @@ impl Directories {
 
     fn watch(&self, path: &Path, stamp: &Stamp) -> Option<Arc<Files>> {
         let mut watches = locked(&self.watches);
-        let Watches { notices, directories, exhausted } = &mut *watches;
+        let Watches { notices, mounts, directories, exhausted } = &mut *watches;
         if *exhausted || directories.len() >= MOST_WATCHES {
             return None;
         }
         if notices.is_none() {
             *notices = Notices::new().ok();
+            *mounts = fs::File::open("/proc/self/mountinfo").ok();
         }
         let watch = match notices.as_ref().map(|notices| notices.watch(path)) {
             Some(Ok(watch)) => watch,
@@ -359,7 +364,7 @@ impl Directories {
         }
         let (before, changes) = (parent.changes(), files.changes());
         let unchanged = Seen::at(path).is_ok_and(|seen| seen == Seen::Plain(*stamp));
-        if unchanged && !is_mount_root(path, stamp) {
+        if unchanged && !is_mount_root(path, stamp) && self.is_watched(stamp, files) {
             let entry = Entry::Folder { stamp: *stamp, files: Arc::clone(files), changes };
             self.keep(parent, path, name, Some(entry), before);
         }
@@ -415,6 +420,13 @@ impl Directories {
         known.listed = names.filter(|_| unchanged).map(|names| Listed { stamp: *stamp, names: Arc::new(names) });
         known.listed.as_ref().map(|listed| Arc::clone(&listed.names))
     }
+}
+
+/// Whether anything was mounted or unmounted since this was last asked of an open list of mounts (proc(5), `mountinfo`).
+fn has_changed(mounts: &fs::File) -> bool {
+    let mut asked = [PollFd::new(mounts, PollFlags::PRI)];
+    poll(&mut asked, Some(&Timespec::default())).is_ok()
+        && asked[0].revents().intersects(PollFlags::PRI | PollFlags::ERR)
 }
 
 /// Whether a path leads to a directory.

@@ -245,21 +245,24 @@ impl<F: Force> World for Moment<'_, F> {
         let mut view = self.view();
         let Ok(seen) = self.look(&mut view, path, Look::Likely) else { return Glance::default() };
         // What was seen earlier in this moment may have been forgotten since.
-        let mut kept = || {
+        let mut lasts = || {
             let (parent, name) = split(path)?;
-            self.directory(&mut view, parent).ok()??.files?.get(name)
+            let files = self.directory(&mut view, parent).ok()??.files?;
+            let version = files.version();
+            (files.get(name) == Some(seen)).then_some(version)
         };
         let Some(stamp) = seen.followed() else {
-            return Glance { lasts: seen == Seen::Nothing && kept() == Some(seen), ..Glance::default() };
+            return Glance { lasts: if seen == Seen::Nothing { lasts() } else { None }, ..Glance::default() };
         };
         let state = was_settled(&stamp, self.begun).then(|| state(&stamp));
-        let lasts = state.is_some() && kept() == Some(seen);
+        // A directory's stamp changes without the one that it is in.
+        let lasts = if state.is_some() && stamp.is_file() { lasts() } else { None };
         Glance { kind: Some(kind(&stamp)), state, plain: matches!(seen, Seen::Plain(_)), lasts }
     }
 
-    fn steady(&self, path: &Path) -> bool {
+    fn steady(&self, path: &Path, known: &State) -> bool {
         let stamp = self.look(&mut self.view(), path, Look::Likely).ok().and_then(Seen::followed);
-        stamp.is_some_and(|stamp| self.machine.kept(path, &stamp).is_some())
+        stamp.is_some_and(|stamp| state(&stamp) == *known && self.machine.kept(path, &stamp).is_some())
     }
 
     fn folder(&self, path: &Path) -> Option<Folder> {

@@ -251,11 +251,11 @@ impl Sealer {
             None => {
                 let path = abs(&header.path)?;
                 let (object, mode) = self.content(&header.path, sight)?;
-                let input = Input::File { object, mode };
+                let input = Input::File { object: object.clone(), mode };
                 let seen = sight.see(&header.path).ok().and_then(Seen::followed);
                 if let Some(stamp) = seen
                     && header.state == Some(state(&stamp))
-                    && self.known(&header.path, &stamp).is_some()
+                    && self.known(&header.path, &stamp).map(Reference::Value).as_ref() == Some(&object)
                 {
                     self.headers.keep(header, protection, &path, &input);
                 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gg_models::{Answer, Environment, FileKind, World};
+use gg_models::{Answer, Environment, FileKind, Folder, Glance, State, World};
 
 /// More than this is no source.
 const MOST: usize = 16 << 20;
@@ -156,6 +156,20 @@ impl<W: World> World for WithStdin<'_, W> {
 
     fn kind(&self, path: &Path) -> Option<FileKind> {
         if self.is(path) { Some(FileKind::File) } else { self.world.kind(path) }
+    }
+
+    fn glance(&self, path: &Path) -> Glance {
+        if self.is(path) { Glance { kind: Some(FileKind::File), ..Glance::default() } } else { self.world.glance(path) }
+    }
+
+    fn folder(&self, path: &Path) -> Option<Folder> {
+        // Its names may lack the one that is made up.
+        let folder = self.world.folder(path)?;
+        Some(if self.path.parent() == Some(path) { Folder::default() } else { folder })
+    }
+
+    fn steady(&self, path: &Path, state: &State) -> bool {
+        self.world.steady(path, state)
     }
 
     fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {

@@ -323,7 +323,7 @@ fn a_number_stands_for_what_was_said_of_a_folder() {
     let said = |path: &Path| {
         let moment = Moment::new(&machine, &directories);
         let changes = moment.folder(folder).unwrap().changes.unwrap();
-        assert!(moment.glance(path).lasts, "{path:?}");
+        assert_eq!(moment.glance(path).lasts, Some(changes), "{path:?}");
         changes
     };
     let first = said(&header);
