@@ -127,6 +127,7 @@ impl Session {
     /// The real tool runs here and now.
     fn here(&self, socket: &UnixStream, message: &Message, call: &Call, reason: &Reason) -> io::Result<()> {
         let command = CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() };
+        self.console.detail(&format!("run here: {}, since it {reason}", command.shown()));
         self.deliveries.enter_here(HereEntry {
             tool: tool_name(call),
             command: command.shown(),
@@ -233,7 +234,7 @@ impl Session {
         if is_wanted {
             self.coordinator.add(request);
         }
-        self.deliveries.expect(name, Delivery { outputs, unplaced, restore, command, stays: !is_wanted });
+        self.deliveries.expect(name, Delivery { unplaced, restore, command, stays: !is_wanted });
         self.exit(socket, message, 0)
     }
 
