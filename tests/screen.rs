@@ -118,7 +118,7 @@ impl Screen {
 
     /// Whether all rows scroll, as in a terminal that nobody has changed.
     pub fn scrolls_whole(&mut self) -> bool {
-        let (rows, columns) = self.parser.screen().size();
+        let (rows, columns) = self.screen().size();
         let mut copy = vt100::Parser::new(rows, columns, 0);
         copy.process(&self.raw);
         copy.process(format!("\x1b[{rows};1H\r\nlowest").as_bytes());

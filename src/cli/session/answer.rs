@@ -127,7 +127,7 @@ impl Session {
     /// The real tool runs here and now.
     fn here(&self, socket: &UnixStream, message: &Message, call: &Call, reason: &Reason) -> io::Result<()> {
         let command = CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() };
-        self.console.detail(&format!("run here: {}, since it {reason}", command.shown()));
+        self.console.detail(&format!("run here: {} ({reason})", command.shown()));
         self.deliveries.enter_here(HereEntry {
             tool: tool_name(call),
             command: command.shown(),
@@ -288,7 +288,7 @@ impl Session {
                 }
                 other => {
                     remove_made(step, outputs);
-                    let text = format!("gg: this step could not be run: {other}\n");
+                    let text = format!("gg: this step could not be run: {}\n", self.deliveries.failures().why(other));
                     write_to(message.fds[2].as_ref(), text.as_bytes());
                     1
                 }

@@ -151,6 +151,13 @@ impl Failures {
         self.tell(name, &run, &command, cause);
     }
 
+    /// Why a step has no result, with files for thunks.
+    pub fn why(&self, cause: &Cause) -> String {
+        let Cause::Dependency(name) = cause else { return cause.to_string() };
+        let made = self.store.read_thunk(name).ok().and_then(|thunk| first_output(&thunk));
+        made.map_or_else(|| cause.to_string(), |path| format!("{} failed", self.shown(&path)))
+    }
+
     /// Tells of a file that could not be written.
     pub fn tell_unwritten(&self, path: &Path, why: &str) {
         self.any.store(true, Ordering::SeqCst);
