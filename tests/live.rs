@@ -1,5 +1,6 @@
 //! What a person sees at a terminal while a build runs, and afterwards.
 
+use std::cell::Cell;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -8,7 +9,7 @@ use crate::screen::Screen;
 
 const SIZE: (u16, u16) = (30, 80);
 
-/// A source that takes a compiler a few seconds, and says something at its end.
+/// A source that takes a compiler long enough to be caught at it, and says something at its end.
 fn slow(said: &str) -> String {
     let mut source = String::from("#define A0(x) x += __COUNTER__ * x;\n");
     for n in 1..=5 {
@@ -28,8 +29,37 @@ fn project() -> Project {
     project
 }
 
-fn start(project: &Project, args: &[&str]) -> Screen {
-    Screen::start(project.gg_make_command(args), SIZE)
+/// A build in a terminal, and its slow compile, which lasts for as long as it is held.
+fn start(project: &Project, args: &[&str]) -> (Screen, Held) {
+    hold(Screen::start(project.gg_make_command(args), SIZE))
+}
+
+/// A process that has been stopped, and goes on when this is dropped.
+struct Held(i32);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: plain numbers; one that is gone is no error.
+        unsafe { libc::kill(self.0, libc::SIGCONT) };
+    }
+}
+
+/// Stops the slow compile below a terminal's program, so that no test needs to be as fast as it.
+#[track_caller]
+fn hold(mut screen: Screen) -> (Screen, Held) {
+    let found = Cell::new(0);
+    let is_compiling = |pid: &i32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = words.split(|byte| *byte == 0);
+        words.next().is_some_and(|program| program.ends_with(b"/cc1")) && words.any(|word| word == b"slow.c")
+    };
+    screen.until(|screen| {
+        let below = gg_watch::descendants(screen.child.id() as i32).unwrap_or_default();
+        below.into_iter().find(is_compiling).inspect(|pid| found.set(*pid)).is_some()
+    });
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(found.get(), libc::SIGSTOP) };
+    (screen, Held(found.get()))
 }
 
 /// Whether the block stands at the bottom.
@@ -41,7 +71,7 @@ fn is_shown(screen: &Screen) -> bool {
 #[test]
 fn running_then_done() {
     let project = project();
-    let mut screen = start(&project, &["-j2"]);
+    let (mut screen, held) = start(&project, &["-j2"]);
     screen.until(|screen| is_shown(screen) && screen.rows()[28].contains("1 running"));
     let rows = screen.rows();
     assert_eq!(rows[0], "cc -O1 -c -o quick.o quick.c", "{}", screen.text());
@@ -49,6 +79,7 @@ fn running_then_done() {
     assert!(rows[27].contains(" done of 2 inferred") || rows[27].contains(" of 2 done"), "{}", screen.text());
     assert!(rows[28].contains("1 running  0 waiting  0 from cache"), "{}", screen.text());
     assert!(rows[29].starts_with("    oldest: compile slow.o  "), "{}", screen.text());
+    drop(held);
     assert!(screen.end().success());
     let text = screen.text();
     assert!(text.contains("slow says so [-Wcpp]"), "{text}");
@@ -56,7 +87,7 @@ fn running_then_done() {
     assert!(last.starts_with("gg: 2 steps, in "), "{text}");
     assert!(!text.contains("running") && screen.scrolls_whole(), "{text}");
     // Again: nothing is to be done, and nothing is said.
-    let mut screen = start(&project, &["-j2"]);
+    let mut screen = Screen::start(project.gg_make_command(&["-j2"]), SIZE);
     assert!(screen.end().success());
     assert_eq!(screen.text(), "make: Nothing to be done for 'all'.");
 }
@@ -68,7 +99,7 @@ fn failed() {
         .write("Makefile", "all: app\napp: a.o b.o\n\t$(CC) $^ -o $@\n")
         .write("a.c", "int f(void) { return undeclared; }\n")
         .write("b.c", "int main(void) { return missing_too; }\n");
-    let mut screen = start(&project, &[]);
+    let mut screen = Screen::start(project.gg_make_command(&[]), SIZE);
     assert_eq!(screen.end().code(), Some(2));
     let text = screen.text();
     assert!(text.contains("gg: failed: a.o (from a.c): exit status 1\n"), "{text}");
@@ -78,7 +109,7 @@ fn failed() {
         "{text}"
     );
     assert!(screen.said().contains("\x1b[01;31m"), "the compiler's colours are kept");
-    let mut screen = start(&project, &["-k"]);
+    let mut screen = Screen::start(project.gg_make_command(&["-k"]), SIZE);
     assert_eq!(screen.end().code(), Some(2));
     let text = screen.text();
     let end = "gg: 2 steps failed, and 1 more was not run because of them\n    a.o: exit status 1\n    b.o: exit status 1\n\
@@ -102,7 +133,7 @@ fn questions_at_the_terminal() {
          \t@stty -icanon; printf 'A key: '; dd bs=1 count=1 2>/dev/null; stty icanon; echo ' it was'\n\
          slow.o: slow.c\n\t$(CC) -O1 -c -o $@ $<\n",
     );
-    let mut screen = start(&project, &[]);
+    let (mut screen, held) = start(&project, &[]);
     screen.until(|screen| is_shown(screen) && screen.text().contains("Go on?"));
     assert_eq!(screen.rows()[1], "Go on?", "{}", screen.text());
     screen.type_in("yes\n");
@@ -111,18 +142,38 @@ fn questions_at_the_terminal() {
     screen.type_in("secret\n");
     screen.until(|screen| screen.text().contains("A key:"));
     // The whole screen is the program's, for as long as it reads keys.
-    screen.until(|screen| screen.said().ends_with("\x1b7\x1b[r\x1b8") || screen.text().contains("slow says so"));
+    screen.until(|screen| screen.said().ends_with("\x1b7\x1b[r\x1b8"));
     screen.type_in("k");
     screen.until(|screen| screen.text().contains("it was"));
     assert_eq!(screen.rows()[3..5], ["Password: [secret]", "A key: kk it was"], "{}", screen.text());
+    screen.until(is_shown);
+    drop(held);
     assert!(screen.end().success());
     assert!(screen.scrolls_whole(), "{}", screen.text());
 }
 
 #[test]
+fn who_opens_the_terminal_has_all_of_it() {
+    let project = project();
+    let recipe = "all: slow.o\n\t@read start; exec 3<>/dev/tty; echo mine >&3; read end\nslow.o: slow.c\n\t$(CC) -O1 -c -o $@ $<\n";
+    project.write("Makefile", recipe);
+    let (mut screen, held) = start(&project, &[]);
+    screen.until(is_shown);
+    screen.type_in("\n");
+    screen.until(|screen| screen.text().contains("mine"));
+    let said = screen.said();
+    let before = &said[..said.find("mine").unwrap()];
+    let (shown, hidden) = (before.rfind("waiting").unwrap(), before.rfind("\x1b[J\x1b8"));
+    assert!(hidden.is_some_and(|hidden| hidden > shown), "{before:?}");
+    screen.type_in("\n");
+    drop(held);
+    assert!(screen.end().success());
+}
+
+#[test]
 fn another_size() {
     let project = project();
-    let mut screen = start(&project, &["-j2"]);
+    let (mut screen, held) = start(&project, &["-j2"]);
     screen.until(is_shown);
     for size in [(40, 60), (20, 100), (24, 30)] {
         screen.resize(size);
@@ -132,6 +183,7 @@ fn another_size() {
     // Too small for both.
     screen.resize((6, 30));
     screen.until(|screen| !screen.text().contains(" running "));
+    drop(held);
     assert!(screen.end().success());
 }
 
@@ -156,12 +208,13 @@ fn plain_terminals_get_no_block() {
 #[test]
 fn no_colour_of_its_own() {
     let project = project();
-    let mut screen = Screen::start_with(project.gg_make_command(&["-j2"]), SIZE, |command| {
+    let (mut screen, held) = hold(Screen::start_with(project.gg_make_command(&["-j2"]), SIZE, |command| {
         command.env("NO_COLOR", "1");
-    });
+    }));
     screen.until(is_shown);
     assert!(!screen.said().contains("\x1b[1m"), "{:?}", screen.said());
-    screen.end();
+    drop(held);
+    assert!(screen.end().success());
 }
 
 #[test]
@@ -170,10 +223,11 @@ fn standard_output_is_makes() {
     let want = project.make(&["-j1"]).ok().stdout;
     project.sh("rm -f *.o").ok();
     let out = tempfile::NamedTempFile::new().unwrap();
-    let mut screen = Screen::start_with(project.gg_make_command(&["-j1"]), SIZE, |command| {
+    let (mut screen, held) = hold(Screen::start_with(project.gg_make_command(&["-j1"]), SIZE, |command| {
         command.stdout(Stdio::from(out.reopen().unwrap()));
-    });
+    }));
     screen.until(is_shown);
+    drop(held);
     assert!(screen.end().success());
     assert_eq!(std::fs::read_to_string(out.path()).unwrap(), want);
 }
@@ -181,13 +235,13 @@ fn standard_output_is_makes() {
 #[test]
 fn interrupted_or_killed_the_terminal_is_whole() {
     let project = project();
-    let mut screen = start(&project, &["-j2"]);
+    let (mut screen, _held) = start(&project, &["-j2"]);
     screen.until(is_shown);
     screen.type_in("\x03");
     assert_eq!(screen.end().signal(), Some(libc::SIGINT));
     assert!(!screen.text().contains("running") && screen.scrolls_whole(), "{}", screen.text());
 
-    let mut screen = start(&project, &["-j2"]);
+    let (mut screen, _held) = start(&project, &["-j2"]);
     screen.until(is_shown);
     screen.child.kill().unwrap();
     screen.end();
@@ -201,10 +255,12 @@ fn stopped_and_gone_on() {
     let script = format!("set -m; {make} -j2; echo stopped; fg >/dev/null; echo \"status $?\"");
     let mut command = project.command("bash");
     command.args(["-c", &script]);
-    let mut screen = Screen::start(command, SIZE);
+    let (mut screen, held) = hold(Screen::start(command, SIZE));
     screen.until(is_shown);
     screen.type_in("\x1a");
     screen.until(|screen| screen.text().lines().any(|line| line == "stopped"));
+    screen.until(is_shown);
+    drop(held);
     screen.until(|screen| screen.text().contains("status 0"));
     let said = screen.said();
     let (hidden, stopped) = (said.find("\x1b[J").unwrap(), said.find("stopped\r\n").unwrap());
@@ -218,9 +274,10 @@ fn one_gg_within_another() {
     let project = project();
     let make = env!("CARGO_BIN_EXE_gg-make");
     project.write("outer.mk", format!("all:\n\t+{make} -f Makefile\n"));
-    let mut screen = start(&project, &["-f", "outer.mk"]);
+    let (mut screen, held) = start(&project, &["-f", "outer.mk"]);
     screen.until(is_shown);
     assert_eq!(screen.text().matches(" running  ").count(), 1, "{}", screen.text());
+    drop(held);
     assert!(screen.end().success());
     assert!(screen.scrolls_whole(), "{}", screen.text());
 }

@@ -4,12 +4,13 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
 
 #[path = "../../tests/screen.rs"]
+#[allow(dead_code)]
 mod screen;
 
 use screen::Screen;
@@ -46,8 +47,11 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> std::io::Result<()> {
     let folder = tempfile::tempdir()?;
     let name = args.tree.file_name().unwrap_or_default();
-    let tree = folder.path().join(name);
-    Command::new("cp").arg("-a").arg(&args.tree).arg(&tree).status()?;
+    // Of a place whose name is the same each time, since it is in the pictures.
+    let tree = std::env::temp_dir().join(name);
+    fs::create_dir(&tree)?;
+    let _removed = Removed(&tree);
+    Command::new("cp").arg("-a").arg(args.tree.join(".")).arg(&tree).status()?;
     let gg_make = fs::canonicalize(&args.gg_make)?;
     let start = || {
         let mut command = Command::new(&gg_make);
@@ -70,12 +74,21 @@ fn run(args: &Args) -> std::io::Result<()> {
     save("failed", &failed)
 }
 
+/// A directory that goes when this is dropped.
+struct Removed<'a>(&'a Path);
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.0);
+    }
+}
+
 /// Whether a good part of the steps is done.
 fn is_midway(screen: &Screen) -> bool {
     let rows = screen.rows();
     let Some(line) = rows.iter().find(|row| row.starts_with("gg  0:")) else { return false };
     let numbers: Vec<usize> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    matches!(numbers[..], [done, all, ..] if done * 3 > all && done < all)
+    matches!(numbers[..], [done, all, ..] if all > 40 && done * 2 > all && done < all)
 }
 
 /// Columns and rows, in pixels.
@@ -86,8 +99,8 @@ const BAR: f64 = 30.0;
 
 /// The colours of xterm, a bit softer.
 const PALETTE: [&str; 16] = [
-    "#3b4252", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d8dee9", "#6b7385", "#ff7a85", "#b3e08c",
-    "#ffd78a", "#7cc4ff", "#dd94f0", "#74d2dd", "#ffffff",
+    "#3b4252", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d8dee9", "#6b7385", "#ff7a85",
+    "#b3e08c", "#ffd78a", "#7cc4ff", "#dd94f0", "#74d2dd", "#ffffff",
 ];
 const TEXT: &str = "#d8dee9";
 const PAPER: &str = "#1e222a";

@@ -11,11 +11,12 @@
 //! Instead gg keeps the last rows for itself (`screen`), as apt does: above them text scrolls as ever. Each time it shows
 //! them anew, in one write that leaves the cursor where it was. It does not when the terminal is not to be disturbed
 //! (`terminal`): somebody writes at this moment, reads a password, or is in the foreground in gg's place; and when a program reads
-//! single keys, as editors and menus do that have the whole screen, the rows are given back until it has ended. Before gg
+//! single keys, as editors and menus do that have the whole screen, the rows are given back until it has ended; for one that opens
+//! the terminal by its name, as pagers do and who asks for passwords, they are given back before it has (`session::guard`). Before gg
 //! is stopped (Ctrl-Z) it gives the rows back, and if gg is killed, a process that waits for that (`janitor`) does.
 //!
 //! What can still happen: a program whose colour or letter is in two writes, with gg's between them, has that one garbled. None
-//! is known that does so. And where two gg show their progress on one terminal, only the first one does.
+//! is known that does so. And where two gg build at one terminal, one of them shows how far it is.
 //!
 //! - `look`: what the environment and the command line say
 //! - `status`: the state of a build in words; `width`: by columns
@@ -142,6 +143,13 @@ impl Console {
             block.show(status, self.look.colour);
         }
         !shown.ended
+    }
+
+    /// A program is about to use the terminal itself, past its standard output and error.
+    pub fn make_way(&self) {
+        if let Some(block) = &mut self.lock().block {
+            block.make_way();
+        }
     }
 
     /// Takes the block away for the time being.

@@ -17,12 +17,17 @@ const LEAST: Size = Size { rows: 8, columns: 20 };
 /// What has not changed is shown again after this time: a program may have cleared the screen.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// A program that is about to use the terminal has done what shows it after this time: it has switched its modes.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Rows at the bottom of the terminal that standard error is. Dropped, it gives them back.
 #[derive(Debug)]
 pub struct Block {
     /// Opened anew, for the lock that says whose rows they are.
     tty: File,
     shown: Option<Shown>,
+    /// Nothing is shown before.
+    not_before: Option<Instant>,
     /// Gives the rows back if this process cannot.
     janitor: Option<Janitor>,
 }
@@ -46,13 +51,12 @@ enum Use {
 }
 
 impl Block {
-    /// The last rows, if they are to be had: there is a terminal, and no other gg shows something there.
+    /// The last rows, if the terminal has any.
     pub fn open() -> Option<Self> {
         let path = format!("/proc/self/fd/{}", libc::STDERR_FILENO);
         let tty = OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(path).ok()?;
-        // SAFETY: a descriptor of ours.
-        let locked = unsafe { libc::flock(tty.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0;
-        locked.then_some(Self { tty, shown: None, janitor: None })
+        let has_size = size(tty.as_raw_fd()).is_some_and(|size| size.rows > 0 && size.columns > 0);
+        has_size.then_some(Self { tty, shown: None, not_before: None, janitor: None })
     }
 
     /// Shows how far things are, unless the terminal is not to be written to.
@@ -62,6 +66,9 @@ impl Block {
             Use::Busy => return,
             Use::Taken => return self.let_go(),
         }
+        if self.not_before.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
         let Some(size) = size(self.tty.as_raw_fd()) else { return };
         if size.rows < LEAST.rows || size.columns < LEAST.columns {
             return self.hide();
@@ -70,6 +77,10 @@ impl Block {
         let lines = status.lines(usize::from(size.columns) - 1, colour);
         let known = self.shown.as_ref().filter(|shown| shown.size == size);
         if known.is_some_and(|shown| shown.lines == lines && shown.at.elapsed() < AGAIN) {
+            return;
+        }
+        // Another gg has the rows.
+        if self.shown.is_none() && !self.lock(libc::LOCK_EX | libc::LOCK_NB) {
             return;
         }
         let other_size = self.shown.as_ref().is_some_and(|shown| shown.size != size);
@@ -95,6 +106,12 @@ impl Block {
         self.tell_hidden();
     }
 
+    /// Gives the rows back to a program that is about to use the terminal, in whatever way.
+    pub fn make_way(&mut self) {
+        self.hide();
+        self.not_before = Some(Instant::now() + GRACE);
+    }
+
     /// Gives the rows back to a program that has the whole screen.
     fn let_go(&mut self) {
         if self.shown.take().is_some() {
@@ -107,6 +124,12 @@ impl Block {
         if let Some(janitor) = &mut self.janitor {
             janitor.tell(0);
         }
+        self.lock(libc::LOCK_UN);
+    }
+
+    fn lock(&self, operation: i32) -> bool {
+        // SAFETY: a descriptor of ours.
+        unsafe { libc::flock(self.tty.as_raw_fd(), operation) == 0 }
     }
 
     fn write(&mut self, text: &str) {
