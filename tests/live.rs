@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::project::Project;
 use crate::screen::Screen;
@@ -203,6 +204,25 @@ fn plain_terminals_get_no_block() {
         assert_eq!(is_summed_up, name != "GG_OUTPUT" && value != "0", "{name}={value}: {text}");
         project.sh("rm -f *.o").ok();
     }
+}
+
+#[test]
+fn a_log_gets_lines() {
+    let project = project();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let (mut screen, held) = hold(Screen::start_with(project.gg_make_command(&["-j2"]), SIZE, |command| {
+        command.env("GG_STATUS", "plain:1").stderr(Stdio::from(log.reopen().unwrap()));
+    }));
+    let told = || std::fs::read_to_string(log.path()).unwrap();
+    while !told().contains("gg: 1 of 2 steps done after 0:") {
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(screen.child.try_wait().unwrap().is_none(), "{}", told());
+    }
+    drop(held);
+    assert!(screen.end().success());
+    let told = told();
+    assert!(told.contains(", 1 running, 0 waiting, 0 from cache\n"), "{told}");
+    assert!(told.lines().last().unwrap().starts_with("gg: 2 steps, in ") && !told.contains('\x1b'), "{told}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ Environment:
   GG_FALLBACK 0: a step that engines cannot run fails, instead of running here [1]
   GG_STORE    the remote store: s3://BUCKET/PREFIX?region=REGION, ...
   GG_FUNCTION the Lambda function's name
-  GG_STATUS   0: no progress on a terminal; plain: a line every 30 s instead of a block at its bottom [1]
+  GG_STATUS   0: no progress on a terminal; plain, plain:SECONDS: by lines instead of a block [1]
   GG_OUTPUT   quiet, normal or verbose: how much gg says of itself [normal]
   NO_COLOR    gg's own words are not coloured
 

@@ -4,12 +4,13 @@ use std::env;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use gg_worker::SandboxChoice;
 
 use crate::config::{self, Config};
-use crate::console::{Look, Progress, Verbosity};
+use crate::console::{BETWEEN_LINES, Look, Progress, Verbosity};
 use crate::engines::Choice;
 
 /// The settings of a run.
@@ -33,7 +34,7 @@ pub struct Settings {
     /// What the configuration files say, with the environment over them.
     #[cfg_attr(not(feature = "lambda"), expect(dead_code, reason = "only engines far away are configured in a file"))]
     pub config: Config,
-    /// How gg is to look: `GG_OUTPUT` (`quiet`, `normal`, `verbose`), `GG_STATUS` (`1`, `0`, `plain`), and what is common to many
+    /// How gg is to look: `GG_OUTPUT` (`quiet`, `normal`, `verbose`), `GG_STATUS` (`1`, `0`, `plain`, `plain:SECONDS`), and what is common to many
     /// programs: `NO_COLOR`, `TERM`, `CI`.
     pub look: Look,
 }
@@ -171,16 +172,14 @@ fn look() -> Result<Look> {
     let simple =
         text("TERM").is_none_or(|term| term == "dumb") || text("CI").is_some_and(|ci| ci != "false" && ci != "0");
     let progress = match text("GG_STATUS").as_deref() {
+        None | Some("1") if simple => Progress::Plain(BETWEEN_LINES),
+        None | Some("1") => Progress::Auto,
         Some("0") => Progress::Off,
-        Some("plain") => Progress::Plain,
-        None | Some("1") => {
-            if simple {
-                Progress::Plain
-            } else {
-                Progress::Auto
-            }
-        }
-        Some(text) => bail!("GG_STATUS is {text:?}; 1, 0 or plain is needed"),
+        Some("plain") => Progress::Plain(BETWEEN_LINES),
+        Some(text) => match text.strip_prefix("plain:").and_then(|seconds| seconds.parse().ok()) {
+            Some(seconds @ 1..) => Progress::Plain(Duration::from_secs(seconds)),
+            _ => bail!("GG_STATUS is {text:?}; 1, 0, plain or plain:SECONDS is needed"),
+        },
     };
     // https://no-color.org
     Ok(Look { verbosity, progress, colour: text("NO_COLOR").is_none() })

@@ -17,22 +17,20 @@ const FIRST: Duration = Duration::from_millis(500);
 /// A block that says that nothing is to be done is taken away after this time: the build command does other things.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Between two lines, where there is no block.
-const BETWEEN_LINES: Duration = Duration::from_secs(30);
-
 /// How far back the rate looks, and between two estimates of the time left.
 const RECENT: Duration = Duration::from_secs(10);
 const BETWEEN_ESTIMATES: Duration = Duration::from_secs(2);
 
-/// Starts it; without a thread, nothing is shown.
-pub fn start(console: Arc<Console>, source: impl Fn(bool) -> Option<Status> + Send + 'static) {
+/// Starts it; without a thread, nothing is shown. Where there is no block, a line is written each time that `between_lines` has
+/// passed.
+pub fn start(console: Arc<Console>, between_lines: Duration, source: impl Fn(bool) -> Option<Status> + Send + 'static) {
     let thread = std::thread::Builder::new().name("gg-status".into());
     drop(thread.spawn(move || {
         if console.has_block() {
             let stops = Stops::watch();
             follow(&console, &source, &stops);
         } else {
-            tell(&console, &source);
+            tell(&console, &source, between_lines);
         }
     }));
 }
@@ -63,9 +61,9 @@ fn follow(console: &Console, source: &dyn Fn(bool) -> Option<Status>, stops: &St
     }
 }
 
-fn tell(console: &Console, source: &dyn Fn(bool) -> Option<Status>) {
+fn tell(console: &Console, source: &dyn Fn(bool) -> Option<Status>, between_lines: Duration) {
     loop {
-        std::thread::sleep(BETWEEN_LINES);
+        std::thread::sleep(between_lines);
         if console.lock().ended {
             return;
         }
@@ -106,8 +104,7 @@ impl Pace {
             self.estimated = Some(now);
             self.end = status.left.map(|left| now + left);
         }
-        // What is as good as over is not told.
-        status.left = self.end.map(|end| end.saturating_duration_since(now)).filter(|left| left.as_secs() > 0);
+        status.left = self.end.map(|end| end.saturating_duration_since(now));
     }
 }
 

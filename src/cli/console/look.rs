@@ -1,5 +1,7 @@
 //! How gg is to look, as the environment and the command line say.
 
+use std::time::Duration;
+
 /// How much gg says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbosity {
@@ -17,12 +19,15 @@ pub enum Verbosity {
 pub enum Progress {
     /// Not at all.
     Off,
-    /// By a line every now and then.
-    Plain,
+    /// By a line each time that so much time has passed.
+    Plain(Duration),
     /// By a block of lines at the bottom of a terminal; by lines where there is none.
     #[default]
     Auto,
 }
+
+/// Between two lines, where nothing is said: a build that ends before that says nothing in a log.
+pub const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 /// How gg is to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

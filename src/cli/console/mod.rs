@@ -16,7 +16,8 @@
 //! is stopped (Ctrl-Z) it gives the rows back, and if gg is killed, a process that waits for that (`janitor`) does.
 //!
 //! What can still happen: a program whose colour or letter is in two writes, with gg's between them, has that one garbled. None
-//! is known that does so. And where two gg build at one terminal, one of them shows how far it is.
+//! is known that does so. What a step says may come behind a line that another program has begun and not ended, as with `make -j`.
+//! And where two gg build at one terminal, one of them shows how far it is.
 //!
 //! - `look`: what the environment and the command line say
 //! - `status`: the state of a build in words; `width`: by columns
@@ -39,7 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use escapes::write_plainly;
 pub use janitor::main as janitor_main;
 pub use live::summary;
-pub use look::{Look, Progress, Verbosity};
+pub use look::{BETWEEN_LINES, Look, Progress, Verbosity};
 pub use status::{Far, Oldest, Status};
 pub use width::printable;
 
@@ -90,7 +91,11 @@ impl Console {
         if self.terminal && self.look.progress == Progress::Auto {
             self.lock().block = Block::open();
         }
-        live::start(Arc::clone(self), source);
+        let between_lines = match self.look.progress {
+            Progress::Plain(time) => time,
+            Progress::Auto | Progress::Off => BETWEEN_LINES,
+        };
+        live::start(Arc::clone(self), between_lines, source);
     }
 
     /// Shows what a step wrote, all of it at once.

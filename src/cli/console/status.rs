@@ -93,7 +93,7 @@ impl Status {
         let first = [
             Some(plain(clock(self.elapsed))),
             Some(plain(done)),
-            self.left.map(|left| plain(format!("about {} left", clock(left)))),
+            self.left(),
             self.rate.map(|rate| plain(format!("{rate:.1}/s"))),
         ];
         let title = if colour { "\x1b[1mgg\x1b[m  " } else { "gg  " };
@@ -118,9 +118,14 @@ impl Status {
 
     /// The same in one line, for a log.
     pub fn plain(&self) -> String {
-        let left = self.left.map(|left| (format!("about {} left", clock(left)), false));
-        let counts: Vec<String> = self.counts().into_iter().chain(left).map(|(text, _)| text).collect();
+        let counts: Vec<String> = self.counts().into_iter().chain(self.left()).map(|(text, _)| text).collect();
         format!("{} of {} steps done after {}, {}", self.done, self.inferred, clock(self.elapsed), counts.join(", "))
+    }
+
+    /// How long it takes; what is as good as over is not told.
+    fn left(&self) -> Option<Field> {
+        let left = self.left.filter(|left| left.as_secs() > 0)?;
+        Some((format!("about {} left", clock(left)), false))
     }
 
     fn counts(&self) -> Vec<Field> {
