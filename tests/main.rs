@@ -1,6 +1,7 @@
 //! End-to-end tests: the built programs, real compilers, real namespaces. One file per behaviour.
 
 mod project;
+mod screen;
 
 mod build_systems;
 #[cfg(feature = "lambda")]
@@ -21,6 +22,7 @@ mod interrupted;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod laziness;
+mod live;
 mod past_path;
 mod printed;
 mod probes;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use gg_force::simulator::Scheduling;
 
+use crate::console::Verbosity;
 use crate::engines::Choice;
 
 /// Turns an ordinary build into a graph of sealed computations and forces it anywhere.
@@ -27,7 +28,9 @@ Environment:
   GG_FALLBACK 0: a step that engines cannot run fails, instead of running here [1]
   GG_STORE    the remote store: s3://BUCKET/PREFIX?region=REGION, ...
   GG_FUNCTION the Lambda function's name
-  GG_STATUS   0: no status line on a terminal [1]
+  GG_STATUS   0: no progress on a terminal; plain, plain:SECONDS: by lines instead of a block [1]
+  GG_OUTPUT   quiet, normal or verbose: how much gg says of itself [normal]
+  NO_COLOR    gg's own words are not coloured
 
 Exit status: the build command's own; 2 when a step failed and the command did not notice."
 )]
@@ -57,6 +60,9 @@ pub enum Command {
         /// Where to run steps: NAME or NAME:JOBS (local, lambda); may be given several times
         #[arg(short, long = "engine", value_name = "ENGINE", value_parser = Choice::parse)]
         engines: Vec<Choice>,
+        /// How much to say
+        #[command(flatten)]
+        volume: Volume,
         /// Files to compute [all that the last `gg infer` in this directory left]
         files: Vec<PathBuf>,
     },
@@ -223,9 +229,34 @@ pub struct BuildArgs {
     /// earlier builds that it holds
     #[arg(long, value_name = "FILE")]
     pub compile_commands: Option<PathBuf>,
+    /// How much to say
+    #[command(flatten)]
+    pub volume: Volume,
     /// The command and its arguments
     #[arg(required = true, last = true)]
     pub command: Vec<OsString>,
+}
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Volume {
+    /// Say nothing but what failed
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say what is retried, and why tools run here and now, as well
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+impl Volume {
+    /// What was asked for.
+    pub fn verbosity(self) -> Option<Verbosity> {
+        match (self.quiet, self.verbose) {
+            (true, _) => Some(Verbosity::Quiet),
+            (_, true) => Some(Verbosity::Verbose),
+            _ => None,
+        }
+    }
 }
 
 impl BuildArgs {

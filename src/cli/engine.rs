@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gg_force::{
@@ -14,7 +14,7 @@ use gg_ir::{Name, Reduction, Thunk};
 use gg_store::Store;
 use gg_worker::{Materialise, Pool, PoolConfig, SandboxKind};
 
-use crate::console::Console;
+use crate::console::{self, Console, Oldest, Status};
 use crate::engines::{Choice, Kind};
 #[cfg(feature = "lambda")]
 use crate::far::Far;
@@ -138,15 +138,55 @@ impl Forces {
         Vec::new()
     }
 
-    /// Tells what the build has cost so far in a cloud, in US dollars, if it is in one.
-    pub fn dollars(&self) -> impl Fn() -> Option<f64> + Send + use<> {
+    /// What engines far away came to so far, if there are any.
+    pub fn far(&self) -> Option<console::Far> {
         #[cfg(feature = "lambda")]
-        let far = self.far.clone();
-        move || {
-            #[cfg(feature = "lambda")]
-            return far.as_ref().map(|far| far.dollars());
-            #[cfg(not(feature = "lambda"))]
-            None
+        return self.far.as_ref().map(|far| far.so_far());
+        #[cfg(not(feature = "lambda"))]
+        None
+    }
+
+    /// Tells how far the build is, each time it is called, with paths as they are called in `root`; its argument says whether
+    /// the time left is wanted.
+    pub fn status<I, F>(
+        self: &Arc<Self>,
+        root: PathBuf,
+        began: Instant,
+        inferring: I,
+        failed: F,
+    ) -> impl Fn(bool) -> Option<Status> + Send + use<I, F>
+    where
+        I: Fn() -> bool + Send + 'static,
+        F: Fn() -> u64 + Send + 'static,
+    {
+        let forces = Arc::downgrade(self);
+        move |estimate| {
+            let forces = forces.upgrade()?;
+            let inferring = inferring();
+            // As long as steps are added, nobody knows how many there will be.
+            let seen = forces.coordinator.snapshot(estimate && !inferring)?;
+            let progress = seen.progress;
+            let oldest = seen.oldest.map(|step| Oldest {
+                label: Path::new(&*step.label)
+                    .strip_prefix(&root)
+                    .map_or_else(|_| step.label.to_string(), |path| path.display().to_string()),
+                kind: step.kind,
+                engine: step.engine,
+                age: step.age,
+            });
+            Some(Status {
+                elapsed: began.elapsed(),
+                inferring,
+                inferred: progress.total,
+                done: progress.done + progress.cached + progress.failed,
+                cached: progress.cached,
+                failed: failed(),
+                running: seen.running,
+                oldest,
+                rate: None,
+                left: seen.left,
+                far: forces.far(),
+            })
         }
     }
 }

@@ -108,6 +108,16 @@ impl Far {
         cost::dollars(&self.usage(), &self.region)
     }
 
+    /// Bytes that went there and came from there, and what it has cost so far.
+    pub fn so_far(&self) -> crate::console::Far {
+        let (tally, counters) = (self.engine.tally(), self.engine.counters());
+        crate::console::Far {
+            up: counters.bytes_up + tally.sent,
+            down: counters.bytes_down + tally.received,
+            dollars: self.dollars(),
+        }
+    }
+
     /// For the report.
     pub fn entry(&self) -> EngineEntry {
         let (tally, counters) = (self.engine.tally(), self.engine.counters());

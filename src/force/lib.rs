@@ -2,7 +2,7 @@
 //!
 //! # Layout, from what is asked for to who does it
 //!
-//! - `request`, `failure`, `observer`, `progress`: what goes in and what comes out
+//! - `request`, `failure`, `observer`, `progress`, `snapshot`: what goes in and what comes out
 //! - `coordinator`: [`Coordinator`]: what a caller sees
 //! - `shell`, `clerks`: the threads behind it, which decide nothing
 //! - `plan`: the state machine behind it, events in and commands out, without threads and I/O
@@ -56,6 +56,7 @@ mod scenarios;
 mod schedule;
 mod shell;
 pub mod simulator;
+mod snapshot;
 #[cfg(test)]
 mod threads;
 #[cfg(test)]
@@ -76,3 +77,4 @@ pub use observer::{Finished, NoObserver, Observer, Served};
 pub use policy::{Order, Policy};
 pub use progress::{Progress, Summary};
 pub use request::Request;
+pub use snapshot::{Running, Snapshot};

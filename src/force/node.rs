@@ -123,6 +123,8 @@ pub(crate) struct Tries {
     pub broken: u32,
     /// Engines that have failed too often: a bit per engine.
     pub banned: u64,
+    /// What came of the engines that are banned, for a person.
+    pub trail: Option<Box<str>>,
     /// How its program failed the first time.
     pub failed: Option<Box<Failure>>,
     pub engine: Option<EngineIndex>,

@@ -1,9 +1,11 @@
 //! `gg force`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use gg_force::{Cause, ThunkFailure};
 use gg_store::Store;
 
 use crate::console::Console;
@@ -19,21 +21,25 @@ use crate::{pending, signals};
 /// # Errors
 /// When a file is no placeholder and not there either, or gg cannot work.
 pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Result<i32> {
+    let began = Instant::now();
     let root = std::env::current_dir().context("the current directory is gone")?;
     let store = Arc::new(Store::open(&settings.directory)?);
     let _lease = store.lease()?;
-    let console = Arc::new(Console::new(settings.status));
+    let console = Arc::new(Console::new(settings.look));
     let journal = Journal::create(&settings.directory.join("sessions"), &root).context("cannot set up a session")?;
     let placeholders = Arc::new(Placeholders::new(journal));
     let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
-    let forces =
-        Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, true, &Arc::default(), &console)?;
+    let observer = Arc::clone(&deliveries) as _;
+    let forces = Arc::new(Forces::start(Arc::clone(&store), settings, observer, true, &Arc::default(), &console)?);
     deliveries.bind(&forces.coordinator);
     let paths = if files.is_empty() { pending::load(&settings.directory, &root) } else { files.to_vec() };
 
-    let coordinator = Arc::clone(&forces.coordinator);
+    let failing = Arc::clone(&deliveries);
+    console.follow(forces.status(root.clone(), began, || false, move || failing.failures().count().0));
+    let (coordinator, told) = (Arc::clone(&forces.coordinator), Arc::clone(&console));
     drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
         let arrived = stop.wait();
+        told.end();
         // What is not computed yet stays a placeholder.
         coordinator.cancel_all();
         signals::die_of(arrived.signal);
@@ -47,9 +53,20 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
         }
         wanted.push(path);
     }
-    let failed = pending::settle(&wanted, &placeholders, &forces.coordinator, &deliveries, &console);
+    let tell = |path: &Path, failure: &ThunkFailure| {
+        let root = match &failure.cause {
+            Cause::Dependency(name) => forces.coordinator.wait(name).err(),
+            _ => None,
+        };
+        deliveries.failures().tell_forced(path, failure, root.as_deref());
+    };
+    let failed = pending::settle(&wanted, &placeholders, &forces.coordinator, &deliveries, &console, &tell);
     forces.coordinator.wait_all();
     forces.end();
+    console.end();
+    if let Some(text) = deliveries.failures().summary() {
+        console.notice(&text);
+    }
     let mut still = pending::load(&settings.directory, &root);
     still.retain(|path| Placeholders::at(path).is_some());
     pending::store(&settings.directory, &root, &still)?;

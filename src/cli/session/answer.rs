@@ -127,6 +127,7 @@ impl Session {
     /// The real tool runs here and now.
     fn here(&self, socket: &UnixStream, message: &Message, call: &Call, reason: &Reason) -> io::Result<()> {
         let command = CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() };
+        self.console.detail(&format!("run here: {} ({reason})", command.shown()));
         self.deliveries.enter_here(HereEntry {
             tool: tool_name(call),
             command: command.shown(),
@@ -233,7 +234,7 @@ impl Session {
         if is_wanted {
             self.coordinator.add(request);
         }
-        self.deliveries.expect(name, Delivery { outputs, unplaced, restore, command, stays: !is_wanted });
+        self.deliveries.expect(name, Delivery { unplaced, restore, command, stays: !is_wanted });
         self.exit(socket, message, 0)
     }
 
@@ -287,7 +288,7 @@ impl Session {
                 }
                 other => {
                     remove_made(step, outputs);
-                    let text = format!("gg: this step could not be run: {other}\n");
+                    let text = format!("gg: this step could not be run: {}\n", self.deliveries.failures().why(other));
                     write_to(message.fds[2].as_ref(), text.as_bytes());
                     1
                 }

@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use gg_force::{Cause, Coordinator, Finished, Observer, Outcome, Served, ThunkFailure};
+use gg_force::{Coordinator, Finished, Observer, Outcome, Served};
 use gg_ir::{Made, Name, Reduction, Reference, Tag};
 use gg_store::{Store, StoreError};
 
+use super::failures::{Failures, Run};
 use super::placeholders::Placeholders;
 use super::rescue::Steps;
 use crate::console::Console;
@@ -20,9 +20,7 @@ use crate::report::{HereEntry, StepEntry};
 /// What one call waits for.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// Where the outputs go.
-    pub outputs: BTreeMap<Tag, PathBuf>,
-    /// Those of them for which no placeholder stands.
+    /// Where those outputs go for which no placeholder stands.
     pub unplaced: BTreeMap<Tag, PathBuf>,
     /// What a tool that changes files in place found there: a failure leaves that.
     pub restore: BTreeMap<PathBuf, (Reference, u32)>,
@@ -42,6 +40,11 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
+    /// What runs it again, wherever it is typed.
+    pub fn runnable(&self) -> String {
+        format!("cd {} && {}", quoted(&self.cwd.to_string_lossy()), self.shown())
+    }
+
     /// The command line as a shell would take it.
     pub fn shown(&self) -> String {
         self.argv.iter().map(|arg| quoted(&arg.to_string_lossy())).collect::<Vec<_>>().join(" ")
@@ -49,7 +52,7 @@ impl CommandLine {
 }
 
 /// `text` as one word of a shell's command line.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%^".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
@@ -63,6 +66,7 @@ enum Standing {
     Awaited(Vec<Delivery>),
     Ended {
         outcome: Outcome,
+        run: Run,
         /// A person has been told of its failure.
         told: bool,
     },
@@ -85,10 +89,7 @@ pub struct Deliveries {
     notices: Mutex<Vec<String>>,
     /// One lock for each group of thunks whose files are put into place.
     turns: [Mutex<()>; 32],
-    failed: AtomicBool,
-    failures: AtomicU64,
-    not_run: AtomicU64,
-    interrupted: AtomicBool,
+    failures: Failures,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -99,6 +100,7 @@ impl Deliveries {
     /// Nothing to deliver yet.
     pub fn new(store: Arc<Store>, placeholders: Arc<Placeholders>, console: Arc<Console>) -> Self {
         Self {
+            failures: Failures::new(Arc::clone(&store), Arc::clone(&console)),
             store,
             placeholders,
             console,
@@ -109,10 +111,6 @@ impl Deliveries {
             here: Mutex::default(),
             notices: Mutex::default(),
             turns: Default::default(),
-            failed: AtomicBool::new(false),
-            failures: AtomicU64::new(0),
-            not_run: AtomicU64::new(0),
-            interrupted: AtomicBool::new(false),
         }
     }
 
@@ -147,17 +145,12 @@ impl Deliveries {
 
     /// Whether a step that was answered before it had run has failed.
     pub fn failed(&self) -> bool {
-        self.failed.load(Ordering::SeqCst)
+        self.failures.any()
     }
 
-    /// How many steps failed, and how many were not run because of it.
-    pub fn failures(&self) -> (u64, u64) {
-        (self.failures.load(Ordering::SeqCst), self.not_run.load(Ordering::SeqCst))
-    }
-
-    /// From now on, steps that end without a result are the interruption's doing and need no words.
-    pub fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::SeqCst);
+    /// What failed so far.
+    pub fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     /// The steps that have not ended, as they were planned.
@@ -193,10 +186,10 @@ impl Deliveries {
         let mut thunks = locked(&self.thunks);
         match thunks.entry(thunk).or_insert_with(|| Standing::Awaited(Vec::new())) {
             Standing::Awaited(waiting) => waiting.push(delivery),
-            Standing::Ended { outcome, told } => {
-                let (outcome, first) = (outcome.clone(), !std::mem::replace(told, true));
+            Standing::Ended { outcome, run, told } => {
+                let (outcome, run, first) = (outcome.clone(), run.clone(), !std::mem::replace(told, true));
                 drop(thunks);
-                self.deliver(&thunk, &delivery, &outcome, first);
+                self.deliver(&thunk, &delivery, &outcome, &run, first);
             }
         }
     }
@@ -287,7 +280,7 @@ impl Deliveries {
         Ok(made.mode)
     }
 
-    fn deliver(&self, thunk: &Name, delivery: &Delivery, outcome: &Outcome, first: bool) {
+    fn deliver(&self, thunk: &Name, delivery: &Delivery, outcome: &Outcome, run: &Run, first: bool) {
         match outcome {
             Ok(reduction) => {
                 // First what has no placeholder (outputs that may be left out, and what nobody declared): as long as a
@@ -305,7 +298,7 @@ impl Deliveries {
                 self.placeholders.abandon(thunk);
                 self.restore(delivery);
                 if first {
-                    self.show_failure(delivery, failure);
+                    self.failures.tell(thunk, run, &delivery.command, &failure.cause);
                 }
             }
         }
@@ -333,47 +326,9 @@ impl Deliveries {
     }
 
     fn fail_placing(&self, thunk: &Name, path: &Path, error: &io::Error) {
-        self.failed.store(true, Ordering::SeqCst);
-        self.failures.fetch_add(1, Ordering::SeqCst);
         self.placeholders.abandon(thunk);
-        self.console
-            .notice(&format!("cannot write {}: {error}; free space or permissions, then build again", path.display()));
+        self.failures.tell_unwritten(path, &error.to_string());
     }
-
-    fn show_failure(&self, delivery: &Delivery, failure: &ThunkFailure) {
-        if self.interrupted.load(Ordering::SeqCst) {
-            return;
-        }
-        self.failed.store(true, Ordering::SeqCst);
-        let made = delivery
-            .outputs
-            .values()
-            .map(|path| shorter(path, &delivery.command.cwd).to_string())
-            .collect::<Vec<_>>()
-            .join(" ");
-        let (what, stdout, stderr): (String, &[u8], &[u8]) = match &failure.cause {
-            Cause::Program(program) => (failure.cause.to_string(), &program.stdout, &program.stderr),
-            Cause::Infrastructure(text) => (format!("could not be run by gg: {text}"), b"", b""),
-            Cause::Dependency(_) | Cause::Cancelled => {
-                self.not_run.fetch_add(1, Ordering::SeqCst);
-                return;
-            }
-        };
-        self.failures.fetch_add(1, Ordering::SeqCst);
-        let head =
-            format!("gg: failed: {made}\n  in {}\n  {}\n", delivery.command.cwd.display(), delivery.command.shown());
-        let mut text = head.into_bytes();
-        text.extend_from_slice(stderr);
-        if !stderr.is_empty() && !stderr.ends_with(b"\n") {
-            text.push(b'\n');
-        }
-        text.extend_from_slice(format!("gg: {made}: {what}\n").as_bytes());
-        self.console.output(stdout, &text);
-    }
-}
-
-fn shorter<'a>(path: &'a Path, cwd: &Path) -> std::path::Display<'a> {
-    path.strip_prefix(cwd).unwrap_or(path).display()
 }
 
 impl Observer for Deliveries {
@@ -399,17 +354,17 @@ impl Observer for Deliveries {
                 Standing::Awaited(waiting) => (std::mem::take(waiting), false),
                 Standing::Ended { told, .. } => (Vec::new(), *told),
             };
-            *standing = Standing::Ended { outcome: done.result.clone(), told: told || !waiting.is_empty() };
+            let (run, told) = (Run::of(done), told || !waiting.is_empty());
+            *standing = Standing::Ended { outcome: done.result.clone(), run, told };
             waiting
         };
-        {
-            for (at, delivery) in waiting.iter().enumerate() {
-                self.deliver(&done.name, delivery, &done.result, at == 0);
-            }
+        for (at, delivery) in waiting.iter().enumerate() {
+            self.deliver(&done.name, delivery, &done.result, &Run::of(done), at == 0);
         }
     }
 
     fn notice(&self, text: &str) {
+        self.console.detail(text);
         locked(&self.notices).push(text.to_owned());
     }
 }
