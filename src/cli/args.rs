@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use gg_force::simulator::Scheduling;
 
 use crate::engines::Choice;
+use crate::report::RunName;
 
 /// Turns an ordinary build into a graph of sealed computations and forces it anywhere.
 #[derive(Debug, Parser)]
@@ -78,14 +79,7 @@ pub enum Command {
         record: Option<PathBuf>,
     },
     /// Show what the last build in this directory did: steps, what ran here and why, bytes, times
-    Report {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-        /// Another report, as `gg simulate --report` writes it
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
+    Report(ReportArgs),
     /// Say how long a build would take, and what it would cost, on many workers of a cloud; nothing is run
     Simulate(SimulateArgs),
     /// Print the path of a toolchain file for CMake, which includes the one that GG_CHAINLOAD_TOOLCHAIN_FILE names
@@ -162,6 +156,20 @@ pub struct AwsArgs {
     /// Delete without asking
     #[arg(long, requires = "delete")]
     pub yes: bool,
+}
+
+/// Which run is shown, and how.
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// Which run: its number, `last`, `previous`, or a file
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub run: RunName,
+    /// The record in this file, as `gg simulate --report` writes it
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub file: Option<PathBuf>,
+    /// For programs; docs/report.md describes the form
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What is simulated, and on what.

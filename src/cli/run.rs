@@ -18,7 +18,7 @@ use gg_watch::{Guard, Kept};
 use crate::compile_commands::CompileCommands;
 use crate::console::Console;
 use crate::engine::{Forces, OWN_PROGRAM};
-use crate::report::Report;
+use crate::report::{self, Record, Recorder, Runs};
 use crate::session::{
     Deliveries, Heir, Journal, Options, Parts, Placeholders, Repair, Rescue, Session, SessionGuard, recover,
 };
@@ -96,19 +96,25 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     let journal = Journal::create(&sessions, &root)
         .with_context(|| format!("cannot set up a session in {}", sessions.display()))?;
     let placeholders = Arc::new(Placeholders::new(journal));
-    let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
+    let recorder = Arc::new(Recorder::new(began.0));
+    let delivering = |recorder: &Arc<Recorder>| {
+        let (store, placeholders, console) = (Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console));
+        Arc::new(Deliveries::new(store, placeholders, console, Arc::clone(recorder)))
+    };
+    let deliveries = delivering(&recorder);
     let rescue = Arc::new(Rescue::default());
-    let forces =
-        Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, build.keep_going, &rescue, &console)?;
+    let observer = Arc::clone(&deliveries) as _;
+    let forces = Forces::start(Arc::clone(&store), settings, observer, build.keep_going, &rescue, &console, began.0)?;
     deliveries.bind(&forces.coordinator);
     let interruption = Arc::new(Interruption::default());
     interruption.ends(&forces.coordinator);
     watch_signals(stop, &interruption, &deliveries);
     let repair = || {
-        let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
+        // What an earlier build left is none of this one's steps.
+        let deliveries = delivering(&Arc::new(Recorder::new(began.0)));
         let rescue = Arc::new(Rescue::default());
         let observer = Arc::clone(&deliveries) as _;
-        let forces = Forces::start(Arc::clone(&store), settings, observer, true, &rescue, &console)?;
+        let forces = Forces::start(Arc::clone(&store), settings, observer, true, &rescue, &console, began.0)?;
         deliveries.bind(&forces.coordinator);
         interruption.ends(&forces.coordinator);
         Ok(Repair { coordinator: forces.coordinator, deliveries, store: Arc::clone(&store) })
@@ -182,6 +188,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     interruption.runs(&kept);
     let status = kept.wait().context("cannot wait for the build command")?;
     interruption.make_ended.store(true, Ordering::SeqCst);
+    let command_ended = recorder.elapsed();
     // While make runs, its own lines say how far it is.
     let ticker = tick(&console, &forces);
     if interruption.signal() == 0 {
@@ -217,24 +224,29 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         let others = if not_run > 0 { format!("; {not_run} more were not run because of it") } else { String::new() };
         console.notice(&format!("{failures} {} failed{others}", if failures == 1 { "step" } else { "steps" }));
     }
-    let (steps, here, notices) = deliveries.take_report();
-    let report = Report {
+    let (here, notices) = recorder.take_calls();
+    let runs = Runs::of(&settings.directory, &root);
+    let record = Record {
+        version: report::VERSION,
+        gg: env!("CARGO_PKG_VERSION").to_owned(),
         root,
         command: build.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         started: began.1.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         wall_ms: began.0.elapsed().as_millis() as u64,
+        command_ended_us: Some(command_ended.as_micros() as u64),
         status: Some(code),
         lazy: options.lazy,
         eager_reason,
         sandbox: forces.sandbox.clone(),
-        steps,
         here,
         bypassed: guard.bypassed(),
         engines: forces.report(),
         notices,
+        ..Record::default()
     };
     // The build is done; what cannot be noted down does not undo it.
-    for saved in [report.save(&settings.directory), store.save_stamps().map_err(io::Error::other), session.save()] {
+    let recorded = runs.save(&record, recorder.take_steps()).map(drop);
+    for saved in [recorded, store.save_stamps().map_err(io::Error::other), session.save()] {
         let Err(error) = saved else { continue };
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
     }

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use gg_force::{Cause, Coordinator, Finished, Observer, Outcome, Served, ThunkFailure};
+use gg_force::{Cause, Coordinator, Finished, Observer, Outcome, ThunkFailure};
 use gg_ir::{Made, Name, Reduction, Reference, Tag};
 use gg_store::{Store, StoreError};
 
 use super::placeholders::Placeholders;
 use super::rescue::Steps;
 use crate::console::Console;
-use crate::report::{HereEntry, StepEntry};
+use crate::report::Recorder;
+use crate::shell;
 
 /// What one call waits for.
 #[derive(Clone, Debug)]
@@ -44,17 +45,7 @@ pub struct CommandLine {
 impl CommandLine {
     /// The command line as a shell would take it.
     pub fn shown(&self) -> String {
-        self.argv.iter().map(|arg| quoted(&arg.to_string_lossy())).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// `text` as one word of a shell's command line.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%^".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+        shell::line(&self.argv)
     }
 }
 
@@ -80,9 +71,7 @@ pub struct Deliveries {
     coordinator: OnceLock<Weak<Coordinator>>,
     thunks: Mutex<HashMap<Name, Standing>>,
     planned: Steps,
-    steps: Mutex<HashMap<Name, StepEntry>>,
-    here: Mutex<Vec<HereEntry>>,
-    notices: Mutex<Vec<String>>,
+    recorder: Arc<Recorder>,
     /// One lock for each group of thunks whose files are put into place.
     turns: [Mutex<()>; 32],
     failed: AtomicBool,
@@ -97,7 +86,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Deliveries {
     /// Nothing to deliver yet.
-    pub fn new(store: Arc<Store>, placeholders: Arc<Placeholders>, console: Arc<Console>) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        placeholders: Arc<Placeholders>,
+        console: Arc<Console>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
         Self {
             store,
             placeholders,
@@ -105,9 +99,7 @@ impl Deliveries {
             coordinator: OnceLock::new(),
             thunks: Mutex::default(),
             planned: Steps::default(),
-            steps: Mutex::default(),
-            here: Mutex::default(),
-            notices: Mutex::default(),
+            recorder,
             turns: Default::default(),
             failed: AtomicBool::new(false),
             failures: AtomicU64::new(0),
@@ -165,27 +157,9 @@ impl Deliveries {
         &self.planned
     }
 
-    /// Enters a step into the report.
-    pub fn enter(&self, thunk: Name, entry: StepEntry) {
-        locked(&self.steps).entry(thunk).or_insert(entry);
-    }
-
-    /// Enters that how a step fails is known.
-    pub fn enter_known(&self, thunk: &Name) {
-        if let Some(step) = locked(&self.steps).get_mut(thunk).filter(|step| step.served == "pending") {
-            step.served = "cached".into();
-        }
-    }
-
-    /// Enters a call that runs here into the report.
-    pub fn enter_here(&self, entry: HereEntry) {
-        locked(&self.here).push(entry);
-    }
-
-    /// What there is to report: the steps in no order, the calls that ran here, the notices.
-    pub fn take_report(&self) -> (Vec<StepEntry>, Vec<HereEntry>, Vec<String>) {
-        let steps = locked(&self.steps).values().cloned().collect();
-        (steps, std::mem::take(&mut locked(&self.here)), std::mem::take(&mut locked(&self.notices)))
+    /// Who takes down what happens.
+    pub fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
     }
 
     /// A call whose placeholders stand gets what the thunk evaluates to: now, if that is known, or when it is.
@@ -270,7 +244,7 @@ impl Deliveries {
 
     /// Whether this session has planned the thunk.
     pub fn knows(&self, thunk: &Name) -> bool {
-        locked(&self.steps).contains_key(thunk)
+        self.recorder.knows(thunk)
     }
 
     fn write(&self, path: &Path, made: &Made) -> Result<(), (PathBuf, io::Error)> {
@@ -379,19 +353,7 @@ fn shorter<'a>(path: &'a Path, cwd: &Path) -> std::path::Display<'a> {
 impl Observer for Deliveries {
     fn finished(&self, done: &Finished) {
         drop(self.planned.take(&done.name));
-        if let Some(step) = locked(&self.steps).get_mut(&done.name) {
-            (step.served, step.engine) = match (&done.result, &done.served) {
-                (Ok(_), Served::Executed { engine }) => ("executed".into(), Some(engine.to_string())),
-                (Ok(_), _) => ("cached".into(), None),
-                (Err(_), Served::NotRun) => ("not run".into(), None),
-                (Err(_), _) => ("failed".into(), None),
-            };
-            if let Ok(reduction) = &done.result {
-                (step.wall_us, step.cpu_us) = (reduction.cost.wall_us, reduction.cost.cpu_us);
-                let made = reduction.outputs.values().chain(reduction.undeclared.values());
-                step.output_bytes = made.map(|made| made.object.name().length()).sum();
-            }
-        }
+        self.recorder.finished(done);
         let waiting = {
             let mut thunks = locked(&self.thunks);
             let standing = thunks.entry(done.name).or_insert_with(|| Standing::Awaited(Vec::new()));
@@ -410,6 +372,6 @@ impl Observer for Deliveries {
     }
 
     fn notice(&self, text: &str) {
-        locked(&self.notices).push(text.to_owned());
+        self.recorder.notice(text);
     }
 }
