@@ -2,6 +2,7 @@
 
 mod project;
 
+mod browser;
 mod build_systems;
 #[cfg(feature = "lambda")]
 mod cloud;
@@ -26,6 +27,7 @@ mod printed;
 mod probes;
 mod real_project;
 mod report;
+mod report_page;
 mod same_tree;
 mod sandboxes;
 mod shared_libraries;

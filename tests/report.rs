@@ -111,3 +111,35 @@ fn what_ran_here_has_times() {
     let (began, ended) = (call["began_us"].as_u64().unwrap(), call["ended_us"].as_u64().unwrap());
     assert!(began < ended && ended <= record["wall_ms"].as_u64().unwrap() * 1000 + 999, "{call}");
 }
+
+#[test]
+fn a_summary_a_trace_and_a_comparison() {
+    let project = small();
+    project.gg_make(&[]).ok();
+    let text = project.gg(&["report"]).ok().stdout;
+    for part in ["(run 1)", "critical path", "2 steps", "slowest steps", "parallelism", "--html"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let trace: serde_json::Value = serde_json::from_str(&project.gg(&["report", "--trace", "-"]).ok().stdout).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let app = events.iter().find(|event| event["name"] == "app").unwrap();
+    assert_eq!((&app["ph"], &app["cat"]), (&"X".into(), &"link".into()));
+    let inside = |event: &&serde_json::Value| {
+        let (from, to) = (app["ts"].as_u64().unwrap(), app["ts"].as_u64().unwrap() + app["dur"].as_u64().unwrap());
+        let ts = event["ts"].as_u64().unwrap();
+        event["name"] == "run" && event["tid"] == app["tid"] && (from..=to).contains(&ts)
+    };
+    assert!(events.iter().any(|event| inside(&event)), "{trace}");
+
+    project.write("b.c", "const char *text = TEXT;\nint b(void) { return 1; }\n");
+    project.sh("rm -f main.o app").ok();
+    project.gg_make(&[]).ok();
+    let text = project.gg(&["report", "--against", "previous"]).ok().stdout;
+    assert!(text.contains("run 2 against run 1") && text.contains("cached, and was executed: 1"), "{text}");
+    assert!(text.contains("compile      main.o"), "{text}");
+    let list = project.gg(&["report", "--list"]).ok().stdout;
+    assert_eq!(list.lines().count(), 3, "{list}");
+    assert!(project.gg(&["report", "1", "--against", "previous"]).stderr.contains("no run before"));
+    let said = project.gg(&["report", "--html"]).ok().stdout;
+    assert!(said.contains("gg-report.html") && !project.read("gg-report.html").is_empty(), "{said}");
+}

@@ -167,9 +167,21 @@ pub struct ReportArgs {
     /// The record in this file, as `gg simulate --report` writes it
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
     pub file: Option<PathBuf>,
+    /// Write one page for a browser, which needs nothing else [gg-report.html]; `-`: to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "gg-report.html")]
+    pub html: Option<PathBuf>,
+    /// Write a trace, as Perfetto and Chrome show it; `-`: to standard output
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// For programs; docs/report.md describes the form
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["html", "trace", "against"])]
     pub json: bool,
+    /// What is different from this run: its number, `previous`, or a file
+    #[arg(long, value_name = "RUN", conflicts_with = "trace")]
+    pub against: Option<RunName>,
+    /// The runs whose records are kept
+    #[arg(long, exclusive = true)]
+    pub list: bool,
 }
 
 /// What is simulated, and on what.

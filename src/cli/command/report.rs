@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -15,18 +15,81 @@ use crate::settings::Settings;
 /// # Errors
 /// When there is none, or it cannot be read.
 pub fn run(args: &ReportArgs, settings: &Settings) -> Result<i32> {
+    if args.list {
+        return list(settings);
+    }
     let name = args.file.clone().map_or_else(|| args.run.clone(), RunName::File);
     let record = named(&name, settings)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let written = if args.json {
-        serde_json::to_writer_pretty(&mut out, &record).map_err(io::Error::from).and_then(|()| writeln!(out))
-    } else {
-        record.print(&mut out)
-    };
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write the report"),
-        _ => Ok(0),
+    let against = args.against.as_ref().map(|against| earlier(against, &record, settings)).transpose()?;
+    let files: [(&Option<PathBuf>, &str, &Writes<'_>); 2] = [
+        (&args.html, "open it in a browser", &|out| report::page::write(&record, against.as_ref(), out)),
+        (&args.trace, "open it in https://ui.perfetto.dev or chrome://tracing", &|out| {
+            report::trace::write(&record, out)
+        }),
+    ];
+    let mut wrote = false;
+    for (file, what, write) in files {
+        let Some(file) = file else { continue };
+        wrote = true;
+        if file.as_os_str() == "-" {
+            to_stdout(write)?;
+            continue;
+        }
+        save(file, write).with_context(|| format!("cannot write {}", file.display()))?;
+        println!("{}: {} steps; {what}", file.display(), record.steps.len());
     }
+    if !wrote {
+        to_stdout(&|out| match &against {
+            _ if args.json => Ok(serde_json::to_writer_pretty(&mut *out, &record)?).and_then(|()| writeln!(out)),
+            Some(before) => report::print_comparison(before, &record, out),
+            None => record.print(out),
+        })?;
+    }
+    Ok(0)
+}
+
+/// What writes something out.
+type Writes<'a> = dyn Fn(&mut dyn Write) -> io::Result<()> + 'a;
+
+fn to_stdout(write: &Writes<'_>) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write the report"),
+        _ => Ok(()),
+    }
+}
+
+fn save(file: &Path, write: &Writes<'_>) -> io::Result<()> {
+    let mut out = io::BufWriter::new(File::create(file)?);
+    write(&mut out)?;
+    out.flush()
+}
+
+/// The run that a record is compared with; `previous` is the one before that very run.
+fn earlier(name: &RunName, record: &Record, settings: &Settings) -> Result<Record> {
+    let (RunName::Previous, true) = (name, record.run > 0) else { return named(name, settings) };
+    let (runs, numbers) = here(settings)?;
+    let before = numbers.iter().rev().find(|number| **number < record.run);
+    let number = before.with_context(|| format!("there is no run before run {} any more", record.run))?;
+    Ok(runs.load(*number)?)
+}
+
+/// Lists the runs that are kept, the last one last.
+fn list(settings: &Settings) -> Result<i32> {
+    let (runs, numbers) = here(settings)?;
+    to_stdout(&|out| {
+        writeln!(out, "{:>5}  {:<17}{:>10}  {:>6}  command", "run", "began (UTC)", "time", "status")?;
+        numbers.iter().try_for_each(|number| match runs.head(*number) {
+            Ok(head) => {
+                let status = head.status.map_or("-".to_owned(), |status| status.to_string());
+                let (time, when) = (head.wall_ms as f64 / 1e3, report::moment(head.started));
+                writeln!(out, "{number:>5}  {when:<17}{time:>8.2} s  {status:>6}  {}", head.command.join(" "))
+            }
+            // It may just have been replaced.
+            Err(error) => writeln!(out, "{number:>5}  {error}"),
+        })
+    })?;
+    Ok(0)
 }
 
 /// The record of the last build here.

@@ -7,19 +7,28 @@
 //! - `record`: [`Record`]: one run, in the form that `docs/report.md` describes
 //! - `imagined`: the record of a simulated build
 //! - `file`: a record as a file; `runs`: [`Runs`]: the latest runs of each directory
-//! - `print`: the summary on a terminal
+//! - `totals`, `critical`, `compare`, `lanes`: what there is to be seen in it
+//! - `print`: the summary on a terminal; `page`: a page for a browser; `trace`: for who shows traces
 
+mod compare;
+mod critical;
 mod endings;
 mod file;
 mod imagined;
+mod lanes;
+pub mod page;
 mod print;
 mod record;
 mod recorder;
 mod runs;
 mod texts;
+mod totals;
+pub mod trace;
 
+pub use compare::print as print_comparison;
 pub use file::read;
 pub use imagined::imagined;
+pub use print::moment;
 pub use record::{EngineRecord, HereRecord, Record, Served, StepRecord, VERSION};
 pub use recorder::{Entry, Recorder};
 pub use runs::{RunName, Runs};

@@ -72,9 +72,6 @@ pub enum Served {
 }
 
 impl Served {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Executed, Self::Cached, Self::Failed, Self::NotRun, Self::Pending];
-
     /// What to call it.
     pub fn name(self) -> &'static str {
         match self {
