@@ -3,6 +3,7 @@
 mod project;
 mod screen;
 
+mod browser;
 mod build_systems;
 #[cfg(feature = "lambda")]
 mod cloud;
@@ -28,6 +29,7 @@ mod printed;
 mod probes;
 mod real_project;
 mod report;
+mod report_page;
 mod same_tree;
 mod sandboxes;
 mod shared_libraries;

@@ -8,6 +8,7 @@ use gg_force::simulator::Scheduling;
 
 use crate::console::Verbosity;
 use crate::engines::Choice;
+use crate::report::RunName;
 
 /// Turns an ordinary build into a graph of sealed computations and forces it anywhere.
 #[derive(Debug, Parser)]
@@ -84,14 +85,7 @@ pub enum Command {
         record: Option<PathBuf>,
     },
     /// Show what the last build in this directory did: steps, what ran here and why, bytes, times
-    Report {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-        /// Another report, as `gg simulate --report` writes it
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
+    Report(ReportArgs),
     /// Say how long a build would take, and what it would cost, on many workers of a cloud; nothing is run
     Simulate(SimulateArgs),
     /// Print the path of a toolchain file for CMake, which includes the one that GG_CHAINLOAD_TOOLCHAIN_FILE names
@@ -168,6 +162,32 @@ pub struct AwsArgs {
     /// Delete without asking
     #[arg(long, requires = "delete")]
     pub yes: bool,
+}
+
+/// Which run is shown, and how.
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// Which run: its number, `last`, `previous`, or a file
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub run: RunName,
+    /// The record in this file, as `gg simulate --report` writes it
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub file: Option<PathBuf>,
+    /// Write one page for a browser, which needs nothing else [gg-report.html]; `-`: to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "gg-report.html")]
+    pub html: Option<PathBuf>,
+    /// Write a trace, as Perfetto and Chrome show it; `-`: to standard output
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// For programs; docs/report.md describes the form
+    #[arg(long, conflicts_with_all = ["html", "trace", "against"])]
+    pub json: bool,
+    /// What is different from this run: its number, `previous`, or a file
+    #[arg(long, value_name = "RUN", conflicts_with = "trace")]
+    pub against: Option<RunName>,
+    /// The runs whose records are kept
+    #[arg(long, exclusive = true)]
+    pub list: bool,
 }
 
 /// What is simulated, and on what.

@@ -19,7 +19,7 @@ use crate::engines::{Choice, Kind};
 #[cfg(feature = "lambda")]
 use crate::far::Far;
 use crate::history;
-use crate::report::EngineEntry;
+use crate::report::EngineRecord;
 use crate::session::{Placeholders, Rescue};
 use crate::settings::Settings;
 
@@ -40,12 +40,14 @@ pub struct Forces {
     /// be real files while it runs, and what it came to is not kept for later builds.
     pub isolated: bool,
     history: PathBuf,
+    /// How many steps run on this machine at once, if any do.
+    local: Option<usize>,
     #[cfg(feature = "lambda")]
     far: Option<Arc<Far>>,
 }
 
 impl Forces {
-    /// Starts the worker processes and the coordinator.
+    /// Starts the worker processes and the coordinator, whose clock has run since `begun`.
     ///
     /// # Errors
     /// When processes or threads cannot be started.
@@ -56,18 +58,21 @@ impl Forces {
         keep_going: bool,
         rescue: &Arc<Rescue>,
         console: &Arc<Console>,
+        begun: Instant,
     ) -> Result<Self> {
         let terminal = console.is_terminal();
         let mut ledger: Arc<dyn Ledger> = Arc::clone(&store) as _;
         let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
         let mut sandboxes = Vec::new();
         let mut isolated = true;
+        let mut local = None;
         #[cfg(feature = "lambda")]
         let mut far = None;
         for choice in choices(settings) {
             match choice.kind {
                 Kind::Local => {
                     let jobs = choice.jobs.unwrap_or(settings.jobs);
+                    local = Some(jobs);
                     let (pool, sandbox) = local_pool(&store, settings, jobs, console)?;
                     isolated &= pool.kind().0 != SandboxKind::Plain;
                     let options = LocalOptions { jobs, timeout: LIMIT, terminal, reserve: choice.reserve };
@@ -100,7 +105,7 @@ impl Forces {
         let coordinator = Coordinator::start(Config {
             store: ledger,
             engines,
-            clock: Arc::new(RealClock::new()),
+            clock: Arc::new(RealClock::since(begun)),
             policy: Policy::default(),
             history: history::load(&history),
             observer,
@@ -114,6 +119,7 @@ impl Forces {
             sandbox,
             isolated,
             history,
+            local,
             #[cfg(feature = "lambda")]
             far,
         })
@@ -129,13 +135,17 @@ impl Forces {
         }
     }
 
-    /// What engines far away did, for the report.
-    pub fn report(&self) -> Vec<EngineEntry> {
+    /// The engines, and what those far away did, for the report.
+    pub fn report(&self) -> Vec<EngineRecord> {
+        let mut engines = Vec::new();
         #[cfg(feature = "lambda")]
-        if let Some(far) = &self.far {
-            return vec![far.entry()];
-        }
-        Vec::new()
+        engines.extend(self.far.as_ref().map(|far| far.entry()));
+        engines.extend(self.local.map(|jobs| EngineRecord {
+            name: "local".to_owned(),
+            jobs,
+            ..EngineRecord::default()
+        }));
+        engines
     }
 
     /// What engines far away came to so far, if there are any.

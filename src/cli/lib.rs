@@ -9,7 +9,7 @@
 //! - `session`: what becomes of each tool call
 //! - `engine`: the coordinator and the worker processes; `history`: how long steps took
 //! - `signals`: ending in order
-//! - `console`, `report`, `size`: what a person sees; `compile_commands`: what language servers see
+//! - `report`: what is taken down of a build, and shown; `console`, `size`, `shell`: what a person sees; `compile_commands`: what language servers see
 //! - `deploy`: what a cloud's engine needs, put into an account
 //! - `doctor`: whether gg can work here
 //! - `wanted`: which outputs are computed; `pending`: where placeholders were left
@@ -34,6 +34,7 @@ mod report;
 mod run;
 mod session;
 mod settings;
+mod shell;
 pub mod signals;
 mod size;
 mod stand_ins;

@@ -18,7 +18,7 @@ use gg_watch::{Guard, Kept};
 use crate::compile_commands::CompileCommands;
 use crate::console::{Console, summary};
 use crate::engine::{Forces, OWN_PROGRAM};
-use crate::report::Report;
+use crate::report::{self, Record, Recorder, Runs};
 use crate::session::{
     Deliveries, Heir, Journal, Options, Parts, Placeholders, Repair, Rescue, Session, SessionGuard, recover,
 };
@@ -101,19 +101,26 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     let journal = Journal::create(&sessions, &root)
         .with_context(|| format!("cannot set up a session in {}", sessions.display()))?;
     let placeholders = Arc::new(Placeholders::new(journal));
-    let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
+    let recorder = Arc::new(Recorder::new(began.0));
+    let delivering = |recorder: &Arc<Recorder>| {
+        let (store, placeholders, console) = (Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console));
+        Arc::new(Deliveries::new(store, placeholders, console, Arc::clone(recorder)))
+    };
+    let deliveries = delivering(&recorder);
     let rescue = Arc::new(Rescue::default());
     let observer = Arc::clone(&deliveries) as _;
-    let forces = Arc::new(Forces::start(Arc::clone(&store), settings, observer, build.keep_going, &rescue, &console)?);
+    let forces = Forces::start(Arc::clone(&store), settings, observer, build.keep_going, &rescue, &console, began.0)?;
+    let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);
     let interruption = Arc::new(Interruption::default());
     interruption.ends(&forces.coordinator);
     watch_signals(stop, &interruption, &deliveries, &console);
     let repair = || {
-        let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
+        // What an earlier build left is none of this one's steps.
+        let deliveries = delivering(&Arc::new(Recorder::new(began.0)));
         let rescue = Arc::new(Rescue::default());
         let observer = Arc::clone(&deliveries) as _;
-        let forces = Forces::start(Arc::clone(&store), settings, observer, true, &rescue, &console)?;
+        let forces = Forces::start(Arc::clone(&store), settings, observer, true, &rescue, &console, began.0)?;
         deliveries.bind(&forces.coordinator);
         interruption.ends(&forces.coordinator);
         Ok(Repair { coordinator: forces.coordinator, deliveries, store: Arc::clone(&store) })
@@ -194,6 +201,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     ));
     let status = kept.wait().context("cannot wait for the build command")?;
     interruption.make_ended.store(true, Ordering::SeqCst);
+    let command_ended = recorder.elapsed();
     if interruption.signal() == 0 {
         forces.coordinator.wait_all();
         session.finish();
@@ -228,24 +236,29 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     } else if code == 0 && !interrupted && !build.silent {
         say_done(&console, &forces, began.0.elapsed());
     }
-    let (steps, here, notices) = deliveries.take_report();
-    let report = Report {
+    let (here, notices) = recorder.take_calls();
+    let runs = Runs::of(&settings.directory, &root);
+    let record = Record {
+        version: report::VERSION,
+        gg: env!("CARGO_PKG_VERSION").to_owned(),
         root,
         command: build.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         started: began.1.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         wall_ms: began.0.elapsed().as_millis() as u64,
+        command_ended_us: Some(command_ended.as_micros() as u64),
         status: Some(code),
         lazy: options.lazy,
         eager_reason,
         sandbox: forces.sandbox.clone(),
-        steps,
         here,
         bypassed: guard.bypassed(),
         engines: forces.report(),
         notices,
+        ..Record::default()
     };
     // The build is done; what cannot be noted down does not undo it.
-    for saved in [report.save(&settings.directory), store.save_stamps().map_err(io::Error::other), session.save()] {
+    let recorded = runs.save(&record, recorder.take_steps()).map(drop);
+    for saved in [recorded, store.save_stamps().map_err(io::Error::other), session.save()] {
         let Err(error) = saved else { continue };
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
     }

@@ -83,7 +83,7 @@ pub mod wire;
 pub use cancel::Cancel;
 pub use error::{Result, WorkerError};
 pub use inside::worker_main;
-pub use job::{Failure, Job, Outcome, Status};
+pub use job::{Failure, Job, Outcome, Spent, Status};
 pub use plain::Materialise;
 pub use pool::{Pool, PoolConfig, SandboxChoice, SandboxKind};
 

@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     pub files: Vec<(Which, Made)>,
+    /// When the worker first said anything: the program had ended.
+    pub told: Instant,
 }
 
 impl Process {
@@ -96,8 +98,10 @@ impl Process {
         self.shelf = new.cloned().or(self.shelf.take());
         let (mut files, mut failed) = (Vec::new(), None);
         let mut cancelled = None::<Instant>;
+        let mut told = None::<Instant>;
         loop {
             while let Some(frame) = self.link.take_frame() {
+                let told = *told.get_or_insert_with(Instant::now);
                 match Reply::decode(&frame) {
                     Ok(Reply::Files(written)) => {
                         for file in written {
@@ -109,7 +113,7 @@ impl Process {
                         }
                     }
                     Ok(Reply::End { ended, stdout, stderr }) => {
-                        let answer = Answer { ended, stdout, stderr, files };
+                        let answer = Answer { ended, stdout, stderr, files, told };
                         return Ok(failed.map_or(Ok(answer), Err));
                     }
                     _ => return Err(self.died()),

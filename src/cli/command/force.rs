@@ -10,6 +10,7 @@ use gg_store::Store;
 
 use crate::console::Console;
 use crate::engine::Forces;
+use crate::report::Recorder;
 use crate::run::STEP_FAILED;
 use crate::session::{Deliveries, Journal, Placeholders};
 use crate::settings::Settings;
@@ -28,9 +29,13 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     let console = Arc::new(Console::new(settings.look));
     let journal = Journal::create(&settings.directory.join("sessions"), &root).context("cannot set up a session")?;
     let placeholders = Arc::new(Placeholders::new(journal));
-    let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
+    let begun = Instant::now();
+    let recorder = Arc::new(Recorder::new(begun));
+    let deliveries =
+        Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console), recorder));
     let observer = Arc::clone(&deliveries) as _;
-    let forces = Arc::new(Forces::start(Arc::clone(&store), settings, observer, true, &Arc::default(), &console)?);
+    let forces = Forces::start(Arc::clone(&store), settings, observer, true, &Arc::default(), &console, begun)?;
+    let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);
     let paths = if files.is_empty() { pending::load(&settings.directory, &root) } else { files.to_vec() };
 

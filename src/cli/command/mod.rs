@@ -62,7 +62,7 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
         Command::Describe { what, json } => describe::run(&what, json, &settings),
         Command::Graph { record: Some(file), .. } => graph::record(&file, &settings),
         Command::Graph { dot, .. } => graph::run(dot, &settings),
-        Command::Report { json, file } => report::run(json, file.as_deref(), &settings),
+        Command::Report(args) => report::run(&args, &settings),
         Command::ToolchainFile => toolchain_file::run(&settings),
         Command::Gc { max_size, dry_run } => gc::run(max_size, dry_run, &settings),
         Command::Clean { force } => clean::run(force, &settings),

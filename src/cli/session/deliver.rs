@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use gg_force::{Coordinator, Finished, Observer, Outcome, Served};
+use gg_force::{Coordinator, Finished, Observer, Outcome};
 use gg_ir::{Made, Name, Reduction, Reference, Tag};
 use gg_store::{Store, StoreError};
 
@@ -15,7 +15,8 @@ use super::failures::{Failures, Run};
 use super::placeholders::Placeholders;
 use super::rescue::Steps;
 use crate::console::Console;
-use crate::report::{HereEntry, StepEntry};
+use crate::report::Recorder;
+use crate::shell;
 
 /// What one call waits for.
 #[derive(Clone, Debug)]
@@ -42,22 +43,12 @@ pub struct CommandLine {
 impl CommandLine {
     /// What runs it again, wherever it is typed.
     pub fn runnable(&self) -> String {
-        format!("cd {} && {}", quoted(&self.cwd.to_string_lossy()), self.shown())
+        format!("cd {} && {}", shell::quote(self.cwd.as_os_str()), self.shown())
     }
 
     /// The command line as a shell would take it.
     pub fn shown(&self) -> String {
-        self.argv.iter().map(|arg| quoted(&arg.to_string_lossy())).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// `text` as one word of a shell's command line.
-pub fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%^".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+        shell::line(&self.argv)
     }
 }
 
@@ -84,9 +75,7 @@ pub struct Deliveries {
     coordinator: OnceLock<Weak<Coordinator>>,
     thunks: Mutex<HashMap<Name, Standing>>,
     planned: Steps,
-    steps: Mutex<HashMap<Name, StepEntry>>,
-    here: Mutex<Vec<HereEntry>>,
-    notices: Mutex<Vec<String>>,
+    recorder: Arc<Recorder>,
     /// One lock for each group of thunks whose files are put into place.
     turns: [Mutex<()>; 32],
     failures: Failures,
@@ -98,7 +87,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Deliveries {
     /// Nothing to deliver yet.
-    pub fn new(store: Arc<Store>, placeholders: Arc<Placeholders>, console: Arc<Console>) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        placeholders: Arc<Placeholders>,
+        console: Arc<Console>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
         Self {
             failures: Failures::new(Arc::clone(&store), Arc::clone(&console)),
             store,
@@ -107,9 +101,7 @@ impl Deliveries {
             coordinator: OnceLock::new(),
             thunks: Mutex::default(),
             planned: Steps::default(),
-            steps: Mutex::default(),
-            here: Mutex::default(),
-            notices: Mutex::default(),
+            recorder,
             turns: Default::default(),
         }
     }
@@ -158,27 +150,9 @@ impl Deliveries {
         &self.planned
     }
 
-    /// Enters a step into the report.
-    pub fn enter(&self, thunk: Name, entry: StepEntry) {
-        locked(&self.steps).entry(thunk).or_insert(entry);
-    }
-
-    /// Enters that how a step fails is known.
-    pub fn enter_known(&self, thunk: &Name) {
-        if let Some(step) = locked(&self.steps).get_mut(thunk).filter(|step| step.served == "pending") {
-            step.served = "cached".into();
-        }
-    }
-
-    /// Enters a call that runs here into the report.
-    pub fn enter_here(&self, entry: HereEntry) {
-        locked(&self.here).push(entry);
-    }
-
-    /// What there is to report: the steps in no order, the calls that ran here, the notices.
-    pub fn take_report(&self) -> (Vec<StepEntry>, Vec<HereEntry>, Vec<String>) {
-        let steps = locked(&self.steps).values().cloned().collect();
-        (steps, std::mem::take(&mut locked(&self.here)), std::mem::take(&mut locked(&self.notices)))
+    /// Who takes down what happens.
+    pub fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
     }
 
     /// A call whose placeholders stand gets what the thunk evaluates to: now, if that is known, or when it is.
@@ -263,7 +237,7 @@ impl Deliveries {
 
     /// Whether this session has planned the thunk.
     pub fn knows(&self, thunk: &Name) -> bool {
-        locked(&self.steps).contains_key(thunk)
+        self.recorder.knows(thunk)
     }
 
     fn write(&self, path: &Path, made: &Made) -> Result<(), (PathBuf, io::Error)> {
@@ -334,19 +308,7 @@ impl Deliveries {
 impl Observer for Deliveries {
     fn finished(&self, done: &Finished) {
         drop(self.planned.take(&done.name));
-        if let Some(step) = locked(&self.steps).get_mut(&done.name) {
-            (step.served, step.engine) = match (&done.result, &done.served) {
-                (Ok(_), Served::Executed { engine }) => ("executed".into(), Some(engine.to_string())),
-                (Ok(_), _) => ("cached".into(), None),
-                (Err(_), Served::NotRun) => ("not run".into(), None),
-                (Err(_), _) => ("failed".into(), None),
-            };
-            if let Ok(reduction) = &done.result {
-                (step.wall_us, step.cpu_us) = (reduction.cost.wall_us, reduction.cost.cpu_us);
-                let made = reduction.outputs.values().chain(reduction.undeclared.values());
-                step.output_bytes = made.map(|made| made.object.name().length()).sum();
-            }
-        }
+        self.recorder.finished(done);
         let waiting = {
             let mut thunks = locked(&self.thunks);
             let standing = thunks.entry(done.name).or_insert_with(|| Standing::Awaited(Vec::new()));
@@ -365,6 +327,6 @@ impl Observer for Deliveries {
 
     fn notice(&self, text: &str) {
         self.console.detail(text);
-        locked(&self.notices).push(text.to_owned());
+        self.recorder.notice(text);
     }
 }

@@ -8,8 +8,9 @@ use gg_force::{Cause, Finished, Served, Status, ThunkFailure};
 use gg_ir::{Input, Name, Thunk};
 use gg_store::Store;
 
-use super::deliver::{CommandLine, quoted};
+use super::deliver::CommandLine;
 use crate::console::{Console, printable};
+use crate::shell;
 
 /// As many are listed at the end.
 const LISTED: usize = 8;
@@ -181,7 +182,7 @@ impl Failures {
             );
         }
         if let [(made, _)] = &told[..] {
-            return Some(format!("{text}; to see it again: gg log {}", quoted(made)));
+            return Some(format!("{text}; to see it again: gg log {}", shell::quote(made.as_ref())));
         }
         for (made, why) in told.iter().take(LISTED) {
             // What an engine says may be long, and was told in full.
