@@ -84,6 +84,30 @@ pub enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "dot")]
         record: Option<PathBuf>,
     },
+    /// Show again what a step wrote; without a file, what the steps wrote that failed in the last build
+    Log {
+        /// A file that the step makes, the source that it is for, or an object's name
+        #[arg(value_name = "FILE")]
+        file: Option<OsString>,
+    },
+    /// Say why a step was executed instead of being served from the cache, why it ran where it did, and where its time went
+    Why {
+        /// A file that the step makes, the source that it is for, or an object's name
+        #[arg(value_name = "FILE")]
+        file: OsString,
+    },
+    /// Open a shell in the very sandbox that a step ran in, also one that failed; `run` runs the step's command there
+    Reproduce {
+        /// A file that the step makes, the source that it is for, or an object's name
+        #[arg(value_name = "FILE")]
+        file: OsString,
+        /// Unpack the sandbox into this folder instead, with a run.sh that needs no gg
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        into: Option<PathBuf>,
+        /// Run this instead of a shell
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
     /// Show what the last build in this directory did: steps, what ran here and why, bytes, times
     Report(ReportArgs),
     /// Say how long a build would take, and what it would cost, on many workers of a cloud; nothing is run

@@ -12,6 +12,7 @@
 //! - `report`: what is taken down of a build, and shown; `console`, `size`, `shell`: what a person sees; `compile_commands`: what language servers see
 //! - `deploy`: what a cloud's engine needs, put into an account
 //! - `doctor`: whether gg can work here
+//! - `inspect`: what a person asks about one step of a build that is over
 //! - `wanted`: which outputs are computed; `pending`: where placeholders were left
 
 pub mod args;
@@ -29,6 +30,7 @@ mod engines;
 #[cfg(feature = "lambda")]
 mod far;
 mod history;
+mod inspect;
 mod pending;
 mod report;
 mod run;

@@ -16,7 +16,7 @@ use crate::plain::{self, Materialise};
 use crate::plan::{Planned, Planner, bare_request, stdin_of};
 use crate::process::{Answer, Process};
 use crate::reply::{Ended, Which};
-use crate::{Cancel, Failure, Job, Outcome, Spent, WorkerError};
+use crate::{Cancel, Failure, Job, Outcome, Spent, WorkerError, memory};
 
 /// Which kind of sandbox to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,12 +106,7 @@ impl Pool {
             fs::create_dir_all(&path).map_err(at("create", path))?;
         }
         let scratch = config.scratch.canonicalize().map_err(at("resolve", &config.scratch))?;
-        let mut setup = Setup {
-            kind: SandboxKind::Plain,
-            scratch,
-            // Not all of the memory, so that a runaway output ends in a full sandbox instead of a dead machine.
-            tmpfs_bytes: memory().map_or(16 << 30, |bytes| bytes / 4 * 3),
-        };
+        let mut setup = Setup { kind: SandboxKind::Plain, scratch, tmpfs_bytes: memory::for_sandbox(), visit: false };
         let (mut first, mut reasons) = (None, Vec::new());
         for &kind in config.sandbox.kinds() {
             setup.kind = kind;
@@ -254,15 +249,6 @@ fn no_sandbox(kind: SandboxKind, reason: String) -> WorkerError {
     match kind {
         SandboxKind::Relocated => WorkerError::NoSandbox(reason),
         SandboxKind::Namespace | SandboxKind::Plain => WorkerError::NoNamespaces(reason),
-    }
-}
-
-/// The machine's memory in bytes.
-fn memory() -> Option<u64> {
-    // SAFETY: plain system call that fills the structure.
-    unsafe {
-        let mut info = std::mem::zeroed::<libc::sysinfo>();
-        (libc::sysinfo(&raw mut info) == 0).then(|| info.totalram as u64 * u64::from(info.mem_unit))
     }
 }
 

@@ -52,15 +52,13 @@ impl Process {
             at("start", "a worker process")(io::Error::new(io::ErrorKind::InvalidInput, "its command is empty"))
         })?;
         let (here, there) = UnixStream::pair().map_err(at("make", "a socket for a worker process"))?;
-        let child = Command::new(program)
-            .args(args)
-            .stdin(OwnedFd::from(there))
-            .stdout(Stdio::null())
-            .current_dir("/")
+        let mut command = Command::new(program);
+        command.args(args).stdin(OwnedFd::from(there)).stdout(Stdio::null()).current_dir("/");
+        if !setup.visit {
             // Ctrl-C goes to the terminal's foreground group; what it ends is the coordinator's to decide.
-            .process_group(0)
-            .spawn()
-            .map_err(at("start", program))?;
+            command.process_group(0);
+        }
+        let child = command.spawn().map_err(at("start", program))?;
         let mut process = Self { child, link: Link::new(here.into()), shelf: None };
         let talk = process.link.send(&setup.encode(), &[]).and_then(|()| process.link.receive());
         match talk.ok().flatten().map(|frame| Reply::decode(&frame)) {
@@ -137,6 +135,15 @@ impl Process {
                 }
                 Err(errno) => return Err(at("wait for", "a worker process")(errno)),
             }
+        }
+    }
+
+    /// Runs one request of a visitor's with these streams. The process is of no more use afterwards.
+    pub fn visit(&mut self, request: &[u8], streams: &[BorrowedFd<'_>; 3]) -> Result<Ended> {
+        let talk = self.link.send(request, streams).and_then(|()| self.link.receive());
+        match talk.ok().flatten().map(|frame| Reply::decode(&frame)) {
+            Some(Ok(Reply::End { ended, .. })) => Ok(ended),
+            _ => Err(self.died()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use gg_force::{Cause, ThunkFailure};
@@ -10,7 +10,7 @@ use gg_store::Store;
 
 use crate::console::Console;
 use crate::engine::Forces;
-use crate::report::Recorder;
+use crate::report::{self, Forced, Record, Recorder, Runs};
 use crate::run::STEP_FAILED;
 use crate::session::{Deliveries, Journal, Placeholders};
 use crate::settings::Settings;
@@ -29,11 +29,18 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     let console = Arc::new(Console::new(settings.look));
     let journal = Journal::create(&settings.directory.join("sessions"), &root).context("cannot set up a session")?;
     let placeholders = Arc::new(Placeholders::new(journal));
-    let begun = Instant::now();
+    let (begun, started) = (Instant::now(), SystemTime::now());
     let recorder = Arc::new(Recorder::new(begun));
-    let deliveries =
-        Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console), recorder));
-    let observer = Arc::clone(&deliveries) as _;
+    let deliveries = Arc::new(Deliveries::new(
+        Arc::clone(&store),
+        Arc::clone(&placeholders),
+        Arc::clone(&console),
+        Arc::clone(&recorder),
+    ));
+    let runs = Runs::of(&settings.directory, &root);
+    let before = runs.numbers().ok().and_then(|numbers| runs.load(*numbers.last()?).ok());
+    let next = Arc::clone(&deliveries) as _;
+    let observer = Arc::new(Forced::new(Arc::clone(&store), Arc::clone(&recorder), before, next));
     let forces = Forces::start(Arc::clone(&store), settings, observer, true, &Arc::default(), &console, begun)?;
     let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);
@@ -75,7 +82,28 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     let mut still = pending::load(&settings.directory, &root);
     still.retain(|path| Placeholders::at(path).is_some());
     pending::store(&settings.directory, &root, &still)?;
+    let status = if failed > 0 { STEP_FAILED } else { 0 };
+    let (_, notices) = recorder.take_calls();
+    let names = files.iter().map(|file| file.to_string_lossy().into_owned());
+    let record = Record {
+        version: report::VERSION,
+        gg: env!("CARGO_PKG_VERSION").to_owned(),
+        root,
+        command: ["gg", "force"].map(str::to_owned).into_iter().chain(names).collect(),
+        started: started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        wall_ms: begun.elapsed().as_millis() as u64,
+        status: Some(status),
+        lazy: true,
+        sandbox: forces.sandbox.clone(),
+        engines: forces.report(),
+        notices,
+        ..Record::default()
+    };
+    // The files are there; what cannot be noted down does not undo it.
+    if let Err(error) = runs.save(&record, recorder.take_steps()) {
+        console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
+    }
     let directory = placeholders.journal().directory().to_path_buf();
     drop(std::fs::remove_dir_all(directory));
-    Ok(if failed > 0 { STEP_FAILED } else { 0 })
+    Ok(status)
 }

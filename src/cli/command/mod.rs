@@ -5,9 +5,12 @@ mod describe;
 mod force;
 mod gc;
 mod graph;
+mod log;
 mod report;
+mod reproduce;
 pub mod simulate;
 mod toolchain_file;
+mod why;
 
 use std::ffi::OsString;
 
@@ -62,7 +65,10 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
         Command::Describe { what, json } => describe::run(&what, json, &settings),
         Command::Graph { record: Some(file), .. } => graph::record(&file, &settings),
         Command::Graph { dot, .. } => graph::run(dot, &settings),
+        Command::Log { file } => log::run(file.as_deref(), &settings),
         Command::Report(args) => report::run(&args, &settings),
+        Command::Why { file } => why::run(&file, &settings),
+        Command::Reproduce { file, into, command } => reproduce::run(&file, into.as_deref(), &command, &settings, stop),
         Command::ToolchainFile => toolchain_file::run(&settings),
         Command::Gc { max_size, dry_run } => gc::run(max_size, dry_run, &settings),
         Command::Clean { force } => clean::run(force, &settings),

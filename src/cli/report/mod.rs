@@ -3,6 +3,7 @@
 //! # Layout, from the build to the person
 //!
 //! - `recorder`: [`Recorder`]: takes down what happens to each step; `texts`: what there is to say of steps in words
+//! - `forced`: [`Forced`]: the same for `gg force`
 //! - `endings`: when calls that ran here ended
 //! - `record`: [`Record`]: one run, in the form that `docs/report.md` describes
 //! - `imagined`: the record of a simulated build
@@ -14,6 +15,7 @@ mod compare;
 mod critical;
 mod endings;
 mod file;
+mod forced;
 mod imagined;
 mod lanes;
 pub mod page;
@@ -27,8 +29,9 @@ pub mod trace;
 
 pub use compare::print as print_comparison;
 pub use file::read;
+pub use forced::Forced;
 pub use imagined::imagined;
-pub use print::moment;
-pub use record::{EngineRecord, HereRecord, Record, Served, StepRecord, VERSION};
+pub use print::{moment, seconds};
+pub use record::{AttemptRecord, End, EngineRecord, HereRecord, Record, Served, StepRecord, VERSION};
 pub use recorder::{Entry, Recorder};
 pub use runs::{RunName, Runs};

@@ -19,6 +19,9 @@ const LONGEST_OUTPUT: usize = 256 << 10;
 /// ... and as much of all of them: with `make -k`, everything may fail.
 const ALL_OUTPUT: usize = 32 << 20;
 
+/// What stands in place of the rest.
+const CUT: &[u8] = b"\n[gg: the rest of this output was not kept]\n";
+
 /// What is known of a step when it is inferred.
 pub struct Entry<'a> {
     /// The thunk.
@@ -106,7 +109,15 @@ impl Recorder {
 
     /// Enters a step that has just been inferred; only the first of those with the same thunk.
     pub fn enter(&self, entry: Entry<'_>) {
-        let inferred = self.begun.elapsed();
+        self.enter_at(entry, self.begun.elapsed());
+    }
+
+    /// Enters a step that was there before the run began; only the first of those with the same thunk.
+    pub fn enter_begun(&self, entry: Entry<'_>) {
+        self.enter_at(entry, Duration::ZERO);
+    }
+
+    fn enter_at(&self, entry: Entry<'_>, inferred: Duration) {
         let Entry { thunk, kind, tool, label, outputs, directory, command, needs, at_once } = entry;
         let text = Text { tool, label, outputs, directory: directory.to_string_lossy().into_owned(), command };
         let mut steps = locked(&self.steps);
@@ -188,7 +199,10 @@ impl Recorder {
                     Failure { status: None, why: failure.cause.to_string(), stdout: vec![], stderr: vec![] };
                 match &failure.cause {
                     Cause::Program(program) => {
-                        let cut = |bytes: &[u8]| bytes[..bytes.len().min(room)].to_vec();
+                        let cut = |bytes: &[u8]| match bytes.get(..room) {
+                            Some(kept) if room < bytes.len() => [kept, CUT].concat(),
+                            _ => bytes.to_vec(),
+                        };
                         let cost = &program.cost;
                         (draft.wall_us, draft.cpu_us, draft.peak_kib) = (cost.wall_us, cost.cpu_us, cost.peak_kib);
                         entry.status = Some(program.status.code());

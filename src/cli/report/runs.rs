@@ -43,7 +43,7 @@ impl FromStr for RunName {
 }
 
 /// The runs of one directory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runs {
     folder: PathBuf,
 }
@@ -79,7 +79,10 @@ impl Runs {
     }
 
     /// Those of every directory.
-    fn all(directory: &Path) -> io::Result<Vec<Self>> {
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn all(directory: &Path) -> io::Result<Vec<Self>> {
         let folders = match fs::read_dir(directory.join("reports")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             folders => folders?,
