@@ -48,12 +48,9 @@ fn for_the_first_time_and_then_from_the_cache() {
     project.gg_make(&[]).ok();
     says(
         &why(&project, "app"),
-        &[
-            "came from the cache in run 2 (",
-            "This very step was executed in run 1 (",
-            "When it was executed, its program ran for ",
-        ],
+        &["came from the cache in run 2 (", "run 1 (", "When it was executed, its program ran for "],
     );
+    says(&why(&project, "main.o"), &["This very step was executed in run 1 (", "), on this machine.\n"]);
 }
 
 #[test]

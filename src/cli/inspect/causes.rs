@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use gg_ir::{Name, Tag, Thunk};
+use gg_ir::{AbsPath, Input, Name, Reference, Tag, Thunk};
 use gg_store::Store;
 
 use super::differences::{Difference, How, differences};
@@ -22,13 +22,12 @@ pub struct Causes {
     pub roots: BTreeSet<String>,
     /// Whether a root is behind another step.
     pub is_deep: bool,
-    /// Outputs of other steps that were made anew, and are the same bytes.
-    pub same: u64,
 }
 
 /// Follows.
 pub struct Follower<'a> {
     store: &'a Store,
+    then: &'a Record,
     record: &'a Record,
     steps: BTreeMap<&'a str, &'a StepRecord>,
     told: BTreeSet<(Name, Name)>,
@@ -36,10 +35,10 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// For the steps of this run.
-    pub fn new(record: &'a Record, store: &'a Store) -> Self {
+    /// For the steps of this run, and of the one before that it is compared with.
+    pub fn new(then: &'a Record, record: &'a Record, store: &'a Store) -> Self {
         let steps = record.steps.iter().map(|step| (step.thunk.as_str(), step)).collect();
-        Self { store, record, steps, told: BTreeSet::new(), causes: Causes::default() }
+        Self { store, then, record, steps, told: BTreeSet::new(), causes: Causes::default() }
     }
 
     /// What `after` differs in from `before`.
@@ -49,14 +48,21 @@ impl<'a> Follower<'a> {
     }
 
     fn one(&mut self, before: &Thunk, after: &Thunk, depth: usize) {
-        let mut found = differences(before, after, self.store);
-        found.retain(|difference| match difference {
-            Difference::Made(_, then, now) if self.is_same(then, now) => {
-                self.causes.same += 1;
-                false
+        let (mut found, mut in_place) = (Vec::new(), None);
+        for difference in differences(before, after, self.store) {
+            match self.made_by_steps(before, after, difference) {
+                None => {}
+                Some(Difference::File(path, _)) if is_output(after, &path) => in_place = Some(path),
+                Some(difference) => found.push(difference),
             }
-            _ => true,
-        });
+        }
+        if let Some(path) = in_place {
+            let text = format!("{} was there in another state, and is changed in place", self.shown(&path));
+            // Where that is all, it is the cause; else it is a consequence.
+            if found.is_empty() {
+                found.push(Difference::Call(text));
+            }
+        }
         let more = found.len().saturating_sub(TOLD);
         for (at, difference) in found.into_iter().enumerate() {
             let is_told = at < TOLD;
@@ -113,16 +119,47 @@ impl<'a> Follower<'a> {
         self.one(&before, &after, depth + 1);
     }
 
-    /// Whether an output is the same bytes, though the step that makes it is another one.
-    fn is_same(&self, then: &(Name, Tag), now: &(Name, Tag)) -> bool {
-        let value = |(thunk, tag): &(Name, Tag)| {
-            let made = self.store.reduction(thunk).ok().flatten()?.outputs.remove(tag)?;
-            Some((made.object, made.mode))
+    /// A difference of files as one of outputs, if steps made them: whether a thunk names a step or bytes depends on whether the step
+    /// had ended when the thunk was made. None if it is the same bytes.
+    fn made_by_steps(&self, before: &Thunk, after: &Thunk, difference: Difference) -> Option<Difference> {
+        let (Difference::File(path, How::Changed) | Difference::Made(path, ..)) = &difference else {
+            return Some(difference);
         };
-        value(then).is_some_and(|old| Some(old) == value(now))
+        let (old, new) = (self.value(before, path), self.value(after, path));
+        if old.is_some() && old == new {
+            return None;
+        }
+        if matches!(difference, Difference::Made(..)) || is_output(after, path) {
+            return Some(difference);
+        }
+        let made = self.maker(self.then, path).zip(self.maker(self.record, path)).filter(|(then, now)| then != now);
+        Some(match made {
+            Some((then, now)) => Difference::Made(path.clone(), then, now),
+            None => difference,
+        })
+    }
+
+    /// What a thunk reads at a path: content and permission bits.
+    fn value(&self, thunk: &Thunk, path: &Path) -> Option<(Reference, u32)> {
+        let Input::File { object, mode } = thunk.inputs.get(&AbsPath::new(path).ok()?)? else { return None };
+        let Reference::Output(other, tag) = object else { return Some((object.clone(), *mode)) };
+        let made = self.store.reduction(other).ok().flatten()?.outputs.remove(tag)?;
+        Some((made.object, *mode))
+    }
+
+    /// The output that a file is, by the record of a run.
+    fn maker(&self, record: &Record, path: &Path) -> Option<(Name, Tag)> {
+        let name: Name = record.steps[record.maker(path)?].thunk.parse().ok()?;
+        let thunk = self.store.read_thunk(&name).ok()?;
+        let output = thunk.outputs.iter().find(|(_, output)| output.path.as_path() == path);
+        output.map(|(tag, _)| (name, tag.clone()))
     }
 
     fn shown(&self, path: &Path) -> String {
         printable(self.record.shorten(&path.to_string_lossy()))
     }
+}
+
+fn is_output(thunk: &Thunk, path: &Path) -> bool {
+    thunk.outputs.values().any(|output| output.path.as_path() == path)
 }

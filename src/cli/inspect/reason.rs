@@ -83,40 +83,36 @@ fn cached(found: &Found, store: &Store, run: &str) -> Vec<String> {
     let head = format!("{known} came from the cache in {run}.");
     let ran =
         |other: &StepRecord| other.thunk == step.thunk && matches!(other.served, Served::Executed | Served::Failed);
-    let mut last: Option<Record> = None;
+    let mut same: Option<String> = None;
     for record in found.earlier() {
         if let Some(other) = record.steps.iter().find(|other| ran(other)) {
             let on = other.engine.as_deref().map_or(String::new(), |engine| format!(", {}", words::on(engine)));
             return vec![head, format!("This very step was executed in {}{on}.", words::run(&record))];
         }
-        if last.is_none() && record.steps.iter().any(|other| other.label == step.label) {
-            last = Some(record);
+        if same.is_some() {
+            continue;
+        }
+        let is_step = |other: &&StepRecord| other.label == step.label && other.kind == step.kind;
+        let Some(other) = record.steps.iter().rfind(is_step) else { continue };
+        let causes = causes((&record, other), (&found.record, step), store);
+        if causes.is_some_and(|causes| causes.lines.is_empty()) {
+            let how = match (other.served, &other.engine) {
+                (Served::Cached, _) => "where it came from the cache, too".to_owned(),
+                (_, Some(engine)) => format!("where it was executed {}", words::on(engine)),
+                _ => continue,
+            };
+            same = Some(format!("It reads the same, byte for byte, as in {}, {how}.", words::run(&record)));
         }
     }
-    let causes = last.as_ref().and_then(|record| {
-        let other = record.steps.iter().rfind(|other| other.label == step.label && other.kind == step.kind)?;
-        Some((record, causes(other, step, &found.record, store)?))
-    });
-    match causes {
-        Some((record, causes)) if causes.lines.is_empty() && causes.same > 0 => vec![
-            head,
-            format!(
-                "Steps before it are others than in {}, but what they made is the same, byte for byte.",
-                words::run(record)
-            ),
-        ],
-        _ => vec![
-            head,
-            "It was executed in a build whose record is not kept here: an earlier one, one of another directory, or of another \
-             machine that shares results."
-                .to_owned(),
-        ],
-    }
+    let elsewhere = "It was executed in a build whose record is not kept here: an earlier one, one of another directory, or of \
+                     another machine that shares results.";
+    vec![head, same.unwrap_or_else(|| elsewhere.to_owned())]
 }
 
-fn causes(before: &StepRecord, after: &StepRecord, record: &Record, store: &Store) -> Option<Causes> {
+/// What a step differs in from one of an earlier run; none where the thunks of the two are not kept any more.
+fn causes(before: (&Record, &StepRecord), after: (&Record, &StepRecord), store: &Store) -> Option<Causes> {
     let thunk = |step: &StepRecord| store.read_thunk(&step.thunk.parse().ok()?).ok();
-    Some(Follower::new(record, store).follow(&*thunk(before)?, &*thunk(after)?))
+    Some(Follower::new(before.0, after.0, store).follow(&*thunk(before.1)?, &*thunk(after.1)?))
 }
 
 fn executed(found: &Found, earlier: Option<&Earlier>, store: &Store, run: &str) -> Result<Vec<String>> {
@@ -133,7 +129,7 @@ fn executed(found: &Found, earlier: Option<&Earlier>, store: &Store, run: &str) 
     if before.thunk == step.thunk {
         return Ok(vec![format!("It was executed in {run}: {}.", again(found, earlier, store, &then))]);
     }
-    let Some(causes) = causes(before, step, &found.record, store) else {
+    let Some(causes) = causes((&earlier.record, before), (&found.record, step), store) else {
         let command = if before.command == step.command { "" } else { " Its command is another one." };
         return Ok(vec![
             format!("It was executed in {run}, since it differs from what was built in {then}."),
@@ -141,9 +137,7 @@ fn executed(found: &Found, earlier: Option<&Earlier>, store: &Store, run: &str) 
         ]);
     };
     if causes.lines.is_empty() {
-        let text =
-            "steps before it were made anew; the same bytes came of them, but its own result was not kept any more";
-        return Ok(vec![format!("It was executed in {run}: since {then}, {text}.")]);
+        return Ok(vec![format!("It was executed in {run}: {}.", again(found, earlier, store, &then))]);
     }
     let mut lines = vec![format!("It was executed in {run}, since after {then}:")];
     lines.extend(causes.lines.iter().map(|(depth, text)| format!("{:1$}{text}", "", 4 * (depth + 1))));
