@@ -42,6 +42,48 @@ fn the_compilers_text_once() {
 }
 
 #[test]
+fn computed_later_it_is_told_as_well() {
+    let project = Project::new();
+    broken(&project);
+    project.gg(&["infer", "--", "make", "app"]).ok();
+    let ran = project.gg(&["force", "app"]);
+    assert_eq!(ran.status, 2);
+    let root = project.root();
+    let command =
+        format!("gg: failed: bad.o (from bad.c): exit status 1\n    cd {} && cc -c -o bad.o bad.c\n", root.display());
+    assert!(ran.stderr.starts_with(&command), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("undeclared (first use").count(), 1, "{}", ran.stderr);
+    let end = "gg: not made: app, since bad.o failed\n\
+               gg: 1 step failed, and 1 more was not run because of it; to see it again: gg log bad.o\n";
+    assert!(ran.stderr.ends_with(end), "{}", ran.stderr);
+}
+
+#[test]
+fn quiet_and_verbose() {
+    let project = Project::new();
+    broken(&project);
+    project.write(
+        "here.mk",
+        "all: good.o\n\t$(CC) -no-such-option -c good.c 2>/dev/null || true\ngood.o: good.c\n\t$(CC) -c good.c\n",
+    );
+    let said = |options: &[&str]| {
+        project.sh("rm -f *.o").ok();
+        project.gg(&[&["build"], options, &["--", "make", "-f", "here.mk"]].concat()).ok().stderr
+    };
+    assert_eq!(said(&[]), "");
+    assert_eq!(said(&["-q"]), "");
+    let verbose = said(&["-v"]);
+    assert!(verbose.contains("gg: run here: cc -no-such-option -c good.c (option"), "{verbose}");
+    assert!(verbose.contains("\ngg: 1 step, all from the cache, in "), "{verbose}");
+    let failed = crate::project::run(project.gg_make_command(&[]).env("GG_OUTPUT", "quiet"));
+    assert!(
+        failed.stderr.contains("undeclared (first use") && failed.stderr.contains("1 step failed"),
+        "{}",
+        failed.stderr
+    );
+}
+
+#[test]
 fn keep_going_makes_the_rest() {
     let project = Project::new();
     broken(&project);

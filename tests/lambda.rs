@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cloud::{Cloud, SECRET};
 use crate::project::{Manifest, Project, assert_same, run};
+use crate::screen::Screen;
 
 /// A project with every kind of step, and outputs that are too large to come with an answer.
 fn project() -> Project {
@@ -97,6 +98,8 @@ fn every_step_runs_on_functions() {
     let failed = run(&mut cloud.gg_make(&project, &["-k"]));
     assert_eq!(failed.status, 2);
     assert_eq!(failed.stderr.matches("undeclared (first use").count(), 1, "{}", failed.stderr);
+    let head = "gg: failed: two.o (from two.c): exit status 1, on lambda, 2 times\n    cd ";
+    assert!(failed.stderr.contains(head), "{}", failed.stderr);
     assert!(!project.path("two.o").exists());
     // Nobody has written down who we are.
     let everything =
@@ -149,6 +152,13 @@ fn a_service_that_is_gone_is_replaced_or_told() {
     let told = run(&mut cloud.gg_make(&project, &["-j4", "--no-fallback"]));
     assert_eq!(told.status, 2, "{}", told.stderr);
     assert!(told.stderr.contains("AWS Lambda cannot be used any more"), "{}", told.stderr);
+    // The program is not at fault.
+    assert!(
+        told.stderr.contains("gg could not run its command, which is not at fault\n    engine 'lambda' "),
+        "{}",
+        told.stderr
+    );
+    assert!(!told.stderr.contains("exit status 1"), "{}", told.stderr);
     clean(&project);
     let ran = run(cloud.gg_make(&project, &["-j4", "--fallback"]).env("GG_DIR", project.store())).ok();
     assert_same(&want, &project.manifest());
@@ -248,4 +258,17 @@ fn a_step_that_says_more_than_fits_into_an_answer() {
     assert_same(&want, &project.manifest());
     assert_all_far(&project);
     assert_eq!(ran.stderr.matches("#warning unused").count(), told.matches("#warning unused").count());
+}
+
+#[test]
+fn a_terminal_says_where_steps_run_and_what_they_cost() {
+    let (cloud, project) = (Cloud::start(&[]), long());
+    let mut screen = Screen::start(cloud.gg_make(&project, &["-j2"]), (24, 100));
+    let bottom = |screen: &Screen| screen.rows()[20..].join("\n");
+    screen.until(|screen| bottom(screen).starts_with("gg  0:") && bottom(screen).contains(" up  "));
+    let last = screen.rows()[23].clone();
+    assert!(last.starts_with("    lambda ") && last.contains("  $0.0") && last.ends_with(" down"), "{last}");
+    assert!(screen.end().success());
+    let last = screen.text().lines().last().unwrap().to_owned();
+    assert!(last.starts_with("gg: ") && last.contains(", about $0.0"), "{last}");
 }

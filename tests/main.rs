@@ -1,7 +1,9 @@
 //! End-to-end tests: the built programs, real compilers, real namespaces. One file per behaviour.
 
 mod project;
+mod screen;
 
+mod browser;
 mod build_systems;
 #[cfg(feature = "lambda")]
 mod cloud;
@@ -21,11 +23,15 @@ mod interrupted;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod laziness;
+mod live;
+mod log;
 mod past_path;
 mod printed;
 mod probes;
 mod real_project;
 mod report;
+mod report_page;
+mod reproduce;
 mod same_tree;
 mod sandboxes;
 mod shared_libraries;
@@ -36,3 +42,4 @@ mod store;
 mod toolchains;
 mod unmodelled;
 mod wanted;
+mod why;

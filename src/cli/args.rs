@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use gg_force::simulator::Scheduling;
 
+use crate::console::Verbosity;
 use crate::engines::Choice;
+use crate::report::RunName;
 
 /// Turns an ordinary build into a graph of sealed computations and forces it anywhere.
 #[derive(Debug, Parser)]
@@ -27,7 +29,9 @@ Environment:
   GG_FALLBACK 0: a step that engines cannot run fails, instead of running here [1]
   GG_STORE    the remote store: s3://BUCKET/PREFIX?region=REGION, ...
   GG_FUNCTION the Lambda function's name
-  GG_STATUS   0: no status line on a terminal [1]
+  GG_STATUS   0: no progress on a terminal; plain, plain:SECONDS: by lines instead of a block [1]
+  GG_OUTPUT   quiet, normal or verbose: how much gg says of itself [normal]
+  NO_COLOR    gg's own words are not coloured
 
 Exit status: the build command's own; 2 when a step failed and the command did not notice."
 )]
@@ -57,6 +61,9 @@ pub enum Command {
         /// Where to run steps: NAME or NAME:JOBS (local, lambda); may be given several times
         #[arg(short, long = "engine", value_name = "ENGINE", value_parser = Choice::parse)]
         engines: Vec<Choice>,
+        /// How much to say
+        #[command(flatten)]
+        volume: Volume,
         /// Files to compute [all that the last `gg infer` in this directory left]
         files: Vec<PathBuf>,
     },
@@ -77,15 +84,32 @@ pub enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "dot")]
         record: Option<PathBuf>,
     },
-    /// Show what the last build in this directory did: steps, what ran here and why, bytes, times
-    Report {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-        /// Another report, as `gg simulate --report` writes it
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
+    /// Show again what a step wrote; without a file, what the steps wrote that failed in the last build
+    Log {
+        /// A file that the step makes, the source that it is for, or an object's name
+        #[arg(value_name = "FILE")]
+        file: Option<OsString>,
     },
+    /// Say why a step was executed instead of being served from the cache, why it ran where it did, and where its time went
+    Why {
+        /// A file that the step makes, the source that it is for, or an object's name
+        #[arg(value_name = "FILE")]
+        file: OsString,
+    },
+    /// Open a shell in the very sandbox that a step ran in, also one that failed; `run` runs the step's command there
+    Reproduce {
+        /// A file that the step makes, the source that it is for, or an object's name
+        #[arg(value_name = "FILE")]
+        file: OsString,
+        /// Unpack the sandbox into this folder instead, with a run.sh that needs no gg
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        into: Option<PathBuf>,
+        /// Run this instead of a shell
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+    /// Show what the last build in this directory did: steps, what ran here and why, bytes, times
+    Report(ReportArgs),
     /// Say how long a build would take, and what it would cost, on many workers of a cloud; nothing is run
     Simulate(SimulateArgs),
     /// Print the path of a toolchain file for CMake, which includes the one that GG_CHAINLOAD_TOOLCHAIN_FILE names
@@ -164,6 +188,32 @@ pub struct AwsArgs {
     pub yes: bool,
 }
 
+/// Which run is shown, and how.
+#[derive(Debug, clap::Args)]
+pub struct ReportArgs {
+    /// Which run: its number, `last`, `previous`, or a file
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub run: RunName,
+    /// The record in this file, as `gg simulate --report` writes it
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub file: Option<PathBuf>,
+    /// Write one page for a browser, which needs nothing else [gg-report.html]; `-`: to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "gg-report.html")]
+    pub html: Option<PathBuf>,
+    /// Write a trace, as Perfetto and Chrome show it; `-`: to standard output
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// For programs; docs/report.md describes the form
+    #[arg(long, conflicts_with_all = ["html", "trace", "against"])]
+    pub json: bool,
+    /// What is different from this run: its number, `previous`, or a file
+    #[arg(long, value_name = "RUN", conflicts_with = "trace")]
+    pub against: Option<RunName>,
+    /// The runs whose records are kept
+    #[arg(long, exclusive = true)]
+    pub list: bool,
+}
+
 /// What is simulated, and on what.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true)))]
@@ -223,9 +273,34 @@ pub struct BuildArgs {
     /// earlier builds that it holds
     #[arg(long, value_name = "FILE")]
     pub compile_commands: Option<PathBuf>,
+    /// How much to say
+    #[command(flatten)]
+    pub volume: Volume,
     /// The command and its arguments
     #[arg(required = true, last = true)]
     pub command: Vec<OsString>,
+}
+
+/// How much to say.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Volume {
+    /// Say nothing but what failed
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say what is retried, and why tools run here and now, as well
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+impl Volume {
+    /// What was asked for.
+    pub fn verbosity(self) -> Option<Verbosity> {
+        match (self.quiet, self.verbose) {
+            (true, _) => Some(Verbosity::Quiet),
+            (_, true) => Some(Verbosity::Verbose),
+            _ => None,
+        }
+    }
 }
 
 impl BuildArgs {

@@ -1,6 +1,7 @@
 //! What a build cost in a cloud, by a table of prices.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +35,9 @@ const TABLE: &str = include_str!("prices.toml");
 
 /// What it costs in a region, in US dollars; an estimate, without what the provider grants or taxes.
 pub fn dollars(usage: &Usage, region: &str) -> f64 {
+    static READ: OnceLock<BTreeMap<String, Prices>> = OnceLock::new();
     // The table is part of the program and is read by a test.
-    let table: BTreeMap<String, Prices> = toml::from_str(TABLE).unwrap_or_default();
+    let table = READ.get_or_init(|| toml::from_str(TABLE).unwrap_or_default());
     let Some(prices) = table.get(region).or_else(|| table.get("default")) else { return 0.0 };
     usage.mib_ms as f64 / 1024.0 / 1000.0 * prices.gib_second
         + usage.requests as f64 * prices.request

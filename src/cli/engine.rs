@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gg_force::{
@@ -14,12 +14,12 @@ use gg_ir::{Name, Reduction, Thunk};
 use gg_store::Store;
 use gg_worker::{Materialise, Pool, PoolConfig, SandboxKind};
 
-use crate::console::Console;
+use crate::console::{self, Console, Oldest, Status};
 use crate::engines::{Choice, Kind};
 #[cfg(feature = "lambda")]
 use crate::far::Far;
 use crate::history;
-use crate::report::EngineEntry;
+use crate::report::EngineRecord;
 use crate::session::{Placeholders, Rescue};
 use crate::settings::Settings;
 
@@ -40,12 +40,14 @@ pub struct Forces {
     /// be real files while it runs, and what it came to is not kept for later builds.
     pub isolated: bool,
     history: PathBuf,
+    /// How many steps run on this machine at once, if any do.
+    local: Option<usize>,
     #[cfg(feature = "lambda")]
     far: Option<Arc<Far>>,
 }
 
 impl Forces {
-    /// Starts the worker processes and the coordinator.
+    /// Starts the worker processes and the coordinator, whose clock has run since `begun`.
     ///
     /// # Errors
     /// When processes or threads cannot be started.
@@ -56,18 +58,21 @@ impl Forces {
         keep_going: bool,
         rescue: &Arc<Rescue>,
         console: &Arc<Console>,
+        begun: Instant,
     ) -> Result<Self> {
         let terminal = console.is_terminal();
         let mut ledger: Arc<dyn Ledger> = Arc::clone(&store) as _;
         let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
         let mut sandboxes = Vec::new();
         let mut isolated = true;
+        let mut local = None;
         #[cfg(feature = "lambda")]
         let mut far = None;
         for choice in choices(settings) {
             match choice.kind {
                 Kind::Local => {
                     let jobs = choice.jobs.unwrap_or(settings.jobs);
+                    local = Some(jobs);
                     let (pool, sandbox) = local_pool(&store, settings, jobs, console)?;
                     isolated &= pool.kind().0 != SandboxKind::Plain;
                     let options = LocalOptions { jobs, timeout: LIMIT, terminal, reserve: choice.reserve };
@@ -100,7 +105,7 @@ impl Forces {
         let coordinator = Coordinator::start(Config {
             store: ledger,
             engines,
-            clock: Arc::new(RealClock::new()),
+            clock: Arc::new(RealClock::since(begun)),
             policy: Policy::default(),
             history: history::load(&history),
             observer,
@@ -114,6 +119,7 @@ impl Forces {
             sandbox,
             isolated,
             history,
+            local,
             #[cfg(feature = "lambda")]
             far,
         })
@@ -129,24 +135,68 @@ impl Forces {
         }
     }
 
-    /// What engines far away did, for the report.
-    pub fn report(&self) -> Vec<EngineEntry> {
+    /// The engines, and what those far away did, for the report.
+    pub fn report(&self) -> Vec<EngineRecord> {
+        let mut engines = Vec::new();
         #[cfg(feature = "lambda")]
-        if let Some(far) = &self.far {
-            return vec![far.entry()];
-        }
-        Vec::new()
+        engines.extend(self.far.as_ref().map(|far| far.entry()));
+        engines.extend(self.local.map(|jobs| EngineRecord {
+            name: "local".to_owned(),
+            jobs,
+            ..EngineRecord::default()
+        }));
+        engines
     }
 
-    /// Tells what the build has cost so far in a cloud, in US dollars, if it is in one.
-    pub fn dollars(&self) -> impl Fn() -> Option<f64> + Send + use<> {
+    /// What engines far away came to so far, if there are any.
+    pub fn far(&self) -> Option<console::Far> {
         #[cfg(feature = "lambda")]
-        let far = self.far.clone();
-        move || {
-            #[cfg(feature = "lambda")]
-            return far.as_ref().map(|far| far.dollars());
-            #[cfg(not(feature = "lambda"))]
-            None
+        return self.far.as_ref().map(|far| far.so_far());
+        #[cfg(not(feature = "lambda"))]
+        None
+    }
+
+    /// Tells how far the build is, each time it is called, with paths as they are called in `root`; its argument says whether
+    /// the time left is wanted.
+    pub fn status<I, F>(
+        self: &Arc<Self>,
+        root: PathBuf,
+        began: Instant,
+        inferring: I,
+        failed: F,
+    ) -> impl Fn(bool) -> Option<Status> + Send + use<I, F>
+    where
+        I: Fn() -> bool + Send + 'static,
+        F: Fn() -> u64 + Send + 'static,
+    {
+        let forces = Arc::downgrade(self);
+        move |estimate| {
+            let forces = forces.upgrade()?;
+            let inferring = inferring();
+            // As long as steps are added, nobody knows how many there will be.
+            let seen = forces.coordinator.snapshot(estimate && !inferring)?;
+            let progress = seen.progress;
+            let oldest = seen.oldest.map(|step| Oldest {
+                label: Path::new(&*step.label)
+                    .strip_prefix(&root)
+                    .map_or_else(|_| step.label.to_string(), |path| path.display().to_string()),
+                kind: step.kind,
+                engine: step.engine,
+                age: step.age,
+            });
+            Some(Status {
+                elapsed: began.elapsed(),
+                inferring,
+                inferred: progress.total,
+                done: progress.done + progress.cached + progress.failed,
+                cached: progress.cached,
+                failed: failed(),
+                running: seen.running,
+                oldest,
+                rate: None,
+                left: seen.left,
+                far: forces.far(),
+            })
         }
     }
 }

@@ -10,7 +10,7 @@ use gg_store::remote::RemoteUri;
 
 use crate::config::Config;
 use crate::cost::{self, Usage};
-use crate::report::EngineEntry;
+use crate::report::EngineRecord;
 use crate::settings::Settings;
 
 /// How many requests are under way at once where nothing is said.
@@ -108,8 +108,18 @@ impl Far {
         cost::dollars(&self.usage(), &self.region)
     }
 
+    /// Bytes that went there and came from there, and what it has cost so far.
+    pub fn so_far(&self) -> crate::console::Far {
+        let (tally, counters) = (self.engine.tally(), self.engine.counters());
+        crate::console::Far {
+            up: counters.bytes_up + tally.sent,
+            down: counters.bytes_down + tally.received,
+            dollars: self.dollars(),
+        }
+    }
+
     /// For the report.
-    pub fn entry(&self) -> EngineEntry {
+    pub fn entry(&self) -> EngineRecord {
         let (tally, counters) = (self.engine.tally(), self.engine.counters());
         let mut counts: std::collections::BTreeMap<String, u64> = [
             ("requests", tally.requests),
@@ -146,7 +156,7 @@ impl Far {
         .map(|(name, count)| (name.to_owned(), count))
         .collect();
         counts.retain(|_, count| *count > 0);
-        EngineEntry {
+        EngineRecord {
             name: self.engine.name().to_owned(),
             jobs: self.jobs,
             counts,

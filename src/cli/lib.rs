@@ -9,9 +9,10 @@
 //! - `session`: what becomes of each tool call
 //! - `engine`: the coordinator and the worker processes; `history`: how long steps took
 //! - `signals`: ending in order
-//! - `console`, `report`, `size`: what a person sees; `compile_commands`: what language servers see
+//! - `report`: what is taken down of a build, and shown; `console`, `size`, `shell`: what a person sees; `compile_commands`: what language servers see
 //! - `deploy`: what a cloud's engine needs, put into an account
 //! - `doctor`: whether gg can work here
+//! - `inspect`: what a person asks about one step of a build that is over
 //! - `wanted`: which outputs are computed; `pending`: where placeholders were left
 
 pub mod args;
@@ -29,11 +30,13 @@ mod engines;
 #[cfg(feature = "lambda")]
 mod far;
 mod history;
+mod inspect;
 mod pending;
 mod report;
 mod run;
 mod session;
 mod settings;
+mod shell;
 pub mod signals;
 mod size;
 mod stand_ins;
@@ -47,13 +50,20 @@ const WORKER: &str = "__worker";
 /// The first argument of a keeper process; the number of its socket and the build's command follow.
 const KEEPER: &str = "__keeper";
 
-/// Both programs can be a worker process or a keeper; then this does not return. What gg starts has a socket where it is
+/// The only argument of the process that gives a terminal's rows back if gg is killed; its standard input is a socket.
+const JANITOR: &str = "__terminal";
+
+/// Both programs can be a worker process, a keeper or a janitor; then this does not return. What gg starts has a socket where it is
 /// said to be, which tells it from somebody's make target of that name.
 pub fn become_helper_if_asked() {
     let mut args = std::env::args_os().skip(1);
     match args.next() {
         Some(word) if word == WORKER && args.next().is_none() && is_socket(gg_worker::SOCKET_FD) => {
             gg_worker::worker_main(gg_worker::SOCKET_FD);
+        }
+        Some(word) if word == JANITOR && args.next().is_none() && is_socket(libc::STDIN_FILENO) => {
+            console::janitor_main();
+            std::process::exit(0);
         }
         Some(word) if word == KEEPER => {
             let socket = args.next().and_then(|number| number.to_str()?.parse().ok()).filter(|fd| is_socket(*fd));

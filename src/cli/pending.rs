@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use gg_force::{Cause, Coordinator};
+use gg_force::{Coordinator, ThunkFailure};
 
 use crate::console::Console;
 use crate::session::{Deliveries, Placeholders, foreign};
@@ -56,12 +56,14 @@ pub fn load(directory: &Path, root: &Path) -> Vec<PathBuf> {
 }
 
 /// Computes those of these files that are placeholders, and puts what they stand for in their place; how many could not be.
+/// `tell` is told of each thunk that failed, once, with a file of it.
 pub fn settle(
     paths: &[PathBuf],
     placeholders: &Placeholders,
     coordinator: &Coordinator,
     deliveries: &Deliveries,
     console: &Console,
+    tell: &dyn Fn(&Path, &ThunkFailure),
 ) -> usize {
     let adopted = paths.iter().filter_map(|path| Some((path, placeholders.adopt(path)?)));
     let wanted: Vec<_> = adopted.collect();
@@ -80,19 +82,17 @@ pub fn settle(
                 }
                 deliveries
                     .complete(thunk, &reduction)
-                    .map_err(|(path, error)| format!("cannot write {}: {error}", path.display()))
+                    .inspect_err(|(path, error)| deliveries.failures().tell_unwritten(path, &error.to_string()))
+                    .is_ok()
             }
             Err(failure) => {
-                if let (Cause::Program(program), true) = (&failure.cause, told.insert(*thunk)) {
-                    console.output(&program.stdout, &program.stderr);
+                if told.insert(*thunk) {
+                    tell(path, &failure);
                 }
-                Err(failure.cause.to_string())
+                false
             }
         };
-        if let Err(why) = done {
-            console.notice(&format!("{}: {why}", path.display()));
-            failed += 1;
-        }
+        failed += usize::from(!done);
     }
     failed
 }

@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use gg_force::Coordinator;
+use gg_force::{Coordinator, ThunkFailure};
 use gg_store::Store;
 use gg_watch::{Guard, Kept};
 
 use crate::compile_commands::CompileCommands;
-use crate::console::Console;
+use crate::console::{Console, summary};
 use crate::engine::{Forces, OWN_PROGRAM};
-use crate::report::Report;
+use crate::report::{self, Record, Recorder, Runs};
 use crate::session::{
     Deliveries, Heir, Journal, Options, Parts, Placeholders, Repair, Rescue, Session, SessionGuard, recover,
 };
@@ -53,6 +53,8 @@ pub struct Build {
     pub keep_going: bool,
     /// The build command was told to take no notice of failures (`make -i`): its exit status is the word.
     pub ignore_errors: bool,
+    /// The build command was told to say little (`make -s`): when all goes well, gg says nothing at the end.
+    pub silent: bool,
 }
 
 /// What an earlier `gg infer` left here becomes real files first: a program that make starts could not tell them from sources.
@@ -69,7 +71,10 @@ fn settle_earlier(
     if left.is_empty() {
         return Ok(());
     }
-    pending::settle(&left, placeholders, &forces.coordinator, deliveries, console);
+    let tell = |path: &Path, failure: &ThunkFailure| {
+        console.detail(&format!("{} is left to the build: {}", path.display(), failure.cause));
+    };
+    pending::settle(&left, placeholders, &forces.coordinator, deliveries, console, &tell);
     for path in left.iter().filter(|path| Placeholders::at(path).is_some()) {
         std::fs::remove_file(path).with_context(|| format!("cannot remove the placeholder {}", path.display()))?;
     }
@@ -83,7 +88,7 @@ fn settle_earlier(
 pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result<i32> {
     let began = (Instant::now(), SystemTime::now());
     let root = std::env::current_dir().context("the current directory is gone; change to one that exists")?;
-    let console = Arc::new(Console::new(settings.status));
+    let console = Arc::new(Console::new(settings.look));
     let store = match Store::open(&settings.directory) {
         Ok(store) => Arc::new(store),
         Err(error) => return without_gg(build, &console, &error.into()),
@@ -96,19 +101,26 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     let journal = Journal::create(&sessions, &root)
         .with_context(|| format!("cannot set up a session in {}", sessions.display()))?;
     let placeholders = Arc::new(Placeholders::new(journal));
-    let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
+    let recorder = Arc::new(Recorder::new(began.0));
+    let delivering = |recorder: &Arc<Recorder>| {
+        let (store, placeholders, console) = (Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console));
+        Arc::new(Deliveries::new(store, placeholders, console, Arc::clone(recorder)))
+    };
+    let deliveries = delivering(&recorder);
     let rescue = Arc::new(Rescue::default());
-    let forces =
-        Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, build.keep_going, &rescue, &console)?;
+    let observer = Arc::clone(&deliveries) as _;
+    let forces = Forces::start(Arc::clone(&store), settings, observer, build.keep_going, &rescue, &console, began.0)?;
+    let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);
     let interruption = Arc::new(Interruption::default());
     interruption.ends(&forces.coordinator);
-    watch_signals(stop, &interruption, &deliveries);
+    watch_signals(stop, &interruption, &deliveries, &console);
     let repair = || {
-        let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
+        // What an earlier build left is none of this one's steps.
+        let deliveries = delivering(&Arc::new(Recorder::new(began.0)));
         let rescue = Arc::new(Rescue::default());
         let observer = Arc::clone(&deliveries) as _;
-        let forces = Forces::start(Arc::clone(&store), settings, observer, true, &rescue, &console)?;
+        let forces = Forces::start(Arc::clone(&store), settings, observer, true, &rescue, &console, began.0)?;
         deliveries.bind(&forces.coordinator);
         interruption.ends(&forces.coordinator);
         Ok(Repair { coordinator: forces.coordinator, deliveries, store: Arc::clone(&store) })
@@ -180,10 +192,16 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         }
     };
     interruption.runs(&kept);
+    let (make, failing) = (Arc::clone(&interruption), Arc::clone(&deliveries));
+    console.follow(forces.status(
+        root.clone(),
+        began.0,
+        move || !make.make_ended.load(Ordering::SeqCst),
+        move || failing.failures().count().0,
+    ));
     let status = kept.wait().context("cannot wait for the build command")?;
     interruption.make_ended.store(true, Ordering::SeqCst);
-    // While make runs, its own lines say how far it is.
-    let ticker = tick(&console, &forces);
+    let command_ended = recorder.elapsed();
     if interruption.signal() == 0 {
         forces.coordinator.wait_all();
         session.finish();
@@ -192,7 +210,6 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         interruption.finish();
     }
     forces.end();
-    ticker.store(true, Ordering::SeqCst);
     if let Some(watch) = kept.watch() {
         watch.end();
     }
@@ -208,33 +225,40 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         console.notice(&format!("{error:#}"));
     }
 
-    let (failures, not_run) = deliveries.failures();
+    let (failures, not_run) = deliveries.failures().count();
     let code = match exit_code(status) {
         0 if !build.ignore_errors && (failures + not_run > 0 || deliveries.failed()) => STEP_FAILED,
         code => code,
     };
-    if failures + not_run > 0 {
-        let others = if not_run > 0 { format!("; {not_run} more were not run because of it") } else { String::new() };
-        console.notice(&format!("{failures} {} failed{others}", if failures == 1 { "step" } else { "steps" }));
+    let interrupted = interruption.signal() != 0;
+    if let Some(text) = deliveries.failures().summary() {
+        console.notice(&text);
+    } else if code == 0 && !interrupted && !build.silent {
+        say_done(&console, &forces, began.0.elapsed());
     }
-    let (steps, here, notices) = deliveries.take_report();
-    let report = Report {
+    let (here, notices) = recorder.take_calls();
+    let runs = Runs::of(&settings.directory, &root);
+    let record = Record {
+        version: report::VERSION,
+        gg: env!("CARGO_PKG_VERSION").to_owned(),
         root,
         command: build.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         started: began.1.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         wall_ms: began.0.elapsed().as_millis() as u64,
+        command_ended_us: Some(command_ended.as_micros() as u64),
         status: Some(code),
         lazy: options.lazy,
         eager_reason,
         sandbox: forces.sandbox.clone(),
-        steps,
         here,
         bypassed: guard.bypassed(),
         engines: forces.report(),
         notices,
+        ..Record::default()
     };
     // The build is done; what cannot be noted down does not undo it.
-    for saved in [report.save(&settings.directory), store.save_stamps().map_err(io::Error::other), session.save()] {
+    let recorded = runs.save(&record, recorder.take_steps()).map(drop);
+    for saved in [recorded, store.save_stamps().map_err(io::Error::other), session.save()] {
         let Err(error) = saved else { continue };
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
     }
@@ -248,6 +272,15 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     match interruption.signal() {
         0 => Ok(code),
         signal => signals::die_of(signal),
+    }
+}
+
+/// Says what a build came to that had steps, and went well.
+fn say_done(console: &Console, forces: &Forces, time: Duration) {
+    let progress = forces.coordinator.progress();
+    if progress.total > 0 {
+        let dollars = forces.far().map(|far| far.dollars);
+        console.success(&summary(progress.total, progress.cached, time, dollars));
     }
 }
 
@@ -415,36 +448,21 @@ impl Interruption {
 }
 
 /// Ends everything that gg started when a signal arrives.
-fn watch_signals(stop: signals::Signals, interruption: &Arc<Interruption>, deliveries: &Arc<Deliveries>) {
-    let (interruption, deliveries) = (Arc::clone(interruption), Arc::clone(deliveries));
+fn watch_signals(
+    stop: signals::Signals,
+    interruption: &Arc<Interruption>,
+    deliveries: &Arc<Deliveries>,
+    console: &Arc<Console>,
+) {
+    let (interruption, deliveries, console) = (Arc::clone(interruption), Arc::clone(deliveries), Arc::clone(console));
     let watching = std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
         loop {
             let arrived = stop.wait();
-            deliveries.interrupt();
+            deliveries.failures().interrupt();
+            console.end();
             interruption.end(arrived.signal, arrived.to_us_alone);
         }
     });
     // Without the thread, a signal does nothing until the build ends, which the next start of gg repairs.
     drop(watching);
-}
-
-/// Keeps the status line up to date until the flag is set.
-fn tick(console: &Arc<Console>, forces: &Forces) -> Arc<AtomicBool> {
-    let done = Arc::new(AtomicBool::new(false));
-    if console.is_terminal() {
-        let (console, coordinator, done) = (Arc::clone(console), Arc::clone(&forces.coordinator), Arc::clone(&done));
-        let dollars = forces.dollars();
-        drop(std::thread::Builder::new().name("gg-status".into()).spawn(move || {
-            while !done.load(Ordering::SeqCst) {
-                let now = coordinator.progress();
-                let cost = dollars().map_or_else(String::new, |cost| format!(", ${cost:.3}"));
-                console.status(&format!(
-                    "gg: {} of {} steps done ({} from the cache), {} running, {} failed{cost}",
-                    now.done, now.total, now.cached, now.running, now.failed
-                ));
-                std::thread::sleep(Duration::from_millis(200));
-            }
-        }));
-    }
-    done
 }

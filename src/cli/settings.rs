@@ -4,11 +4,13 @@ use std::env;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use gg_worker::SandboxChoice;
 
 use crate::config::{self, Config};
+use crate::console::{BETWEEN_LINES, Look, Progress, Verbosity};
 use crate::engines::Choice;
 
 /// The settings of a run.
@@ -32,8 +34,9 @@ pub struct Settings {
     /// What the configuration files say, with the environment over them.
     #[cfg_attr(not(feature = "lambda"), expect(dead_code, reason = "only engines far away are configured in a file"))]
     pub config: Config,
-    /// Whether to show progress on a terminal: `GG_STATUS` (`1`, `0`).
-    pub status: bool,
+    /// How gg is to look: `GG_OUTPUT` (`quiet`, `normal`, `verbose`), `GG_STATUS` (`1`, `0`, `plain`, `plain:SECONDS`), and what is common to many
+    /// programs: `NO_COLOR`, `TERM`, `CI`.
+    pub look: Look,
 }
 
 impl Settings {
@@ -51,7 +54,7 @@ impl Settings {
             engines: Vec::new(),
             fallback: true,
             config: Config::default(),
-            status: true,
+            look: Look::default(),
         })
     }
 
@@ -91,7 +94,7 @@ impl Settings {
             jobs,
             sandbox,
             lazy: switch("GG_LAZY", true)?,
-            status: switch("GG_STATUS", true)?,
+            look: look()?,
         })
     }
 }
@@ -106,6 +109,7 @@ pub const VARIABLES: &[&str] = &[
     "GG_LAMBDA_ENDPOINT",
     "GG_LARGER_FUNCTION",
     "GG_LAZY",
+    "GG_OUTPUT",
     "GG_REDIS_PASSWORD",
     "GG_REDUCTIONS",
     "GG_REGION",
@@ -149,6 +153,36 @@ impl Settings {
         }
         self.fallback = fallback.unwrap_or(self.fallback);
     }
+
+    /// Puts `--quiet` and `--verbose` over the rest.
+    pub fn speak(&mut self, verbosity: Option<Verbosity>) {
+        self.look.verbosity = verbosity.unwrap_or(self.look.verbosity);
+    }
+}
+
+fn look() -> Result<Look> {
+    let text = |name: &str| variable(name).map(|text| text.to_string_lossy().into_owned());
+    let verbosity = match text("GG_OUTPUT").as_deref() {
+        None | Some("normal") => Verbosity::Normal,
+        Some("quiet") => Verbosity::Quiet,
+        Some("verbose") => Verbosity::Verbose,
+        Some(text) => bail!("GG_OUTPUT is {text:?}; quiet, normal or verbose is needed"),
+    };
+    // A terminal that says nothing of itself, or of which a program keeps a log.
+    let simple =
+        text("TERM").is_none_or(|term| term == "dumb") || text("CI").is_some_and(|ci| ci != "false" && ci != "0");
+    let progress = match text("GG_STATUS").as_deref() {
+        None | Some("1") if simple => Progress::Plain(BETWEEN_LINES),
+        None | Some("1") => Progress::Auto,
+        Some("0") => Progress::Off,
+        Some("plain") => Progress::Plain(BETWEEN_LINES),
+        Some(text) => match text.strip_prefix("plain:").and_then(|seconds| seconds.parse().ok()) {
+            Some(seconds @ 1..) => Progress::Plain(Duration::from_secs(seconds)),
+            _ => bail!("GG_STATUS is {text:?}; 1, 0, plain or plain:SECONDS is needed"),
+        },
+    };
+    // https://no-color.org
+    Ok(Look { verbosity, progress, colour: text("NO_COLOR").is_none() })
 }
 
 fn variable(name: &str) -> Option<OsString> {

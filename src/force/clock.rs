@@ -24,6 +24,11 @@ impl RealClock {
     pub fn new() -> Self {
         Self(Instant::now())
     }
+
+    /// A clock that has run since then.
+    pub fn since(begun: Instant) -> Self {
+        Self(begun)
+    }
 }
 
 impl Default for RealClock {

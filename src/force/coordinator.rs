@@ -19,6 +19,7 @@ use crate::policy::Policy;
 use crate::progress::{Progress, Summary};
 use crate::request::Request;
 use crate::shell::{Post, Shared, Shell};
+use crate::snapshot::Snapshot;
 
 /// Asked when the program of a thunk failed for the first time: a thunk to run in its place, with the same outputs, or
 /// `None`. Called on a thread of its own; must not wait for thunks.
@@ -74,7 +75,7 @@ pub struct Coordinator {
     shared: Arc<Mutex<Shared>>,
 }
 
-/// How long [`Coordinator::cancel_all`] waits for engines to let go.
+/// How long [`Coordinator::cancel_all`] waits for engines to let go, and [`Coordinator::snapshot`] for an answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Coordinator {
@@ -155,6 +156,14 @@ impl Coordinator {
     /// How far things are.
     pub fn progress(&self) -> Progress {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).progress
+    }
+
+    /// What is going on, for a person; with `estimate`, the time left as well, which takes a while where tens of thousands
+    /// of thunks are left. `None` when the coordinator has no time to say, which is rare, or has ended.
+    pub fn snapshot(&self, estimate: bool) -> Option<Snapshot> {
+        let (sender, answer) = channel();
+        self.post(Post::Look(estimate, sender));
+        answer.recv_timeout(PATIENCE).ok()
     }
 
     /// The run times that were given at the start, with those of this build as far as [`Coordinator::wait_all`] or

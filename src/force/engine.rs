@@ -7,6 +7,7 @@ use std::time::Duration;
 use gg_ir::{Name, Reduction, Reference, Thunk};
 use gg_worker::Failure;
 
+use crate::attempt::RunLog;
 use crate::ids::ThunkId;
 
 /// One execution that the coordinator asks for.
@@ -29,6 +30,8 @@ pub struct Work {
     pub label: Arc<str>,
     /// How long this very step took before, where that is known.
     pub expected: Option<Duration>,
+    /// Where the engine notes each try down, if it knows more of it than its beginning and its end.
+    pub log: RunLog,
 }
 
 /// How one execution ended.

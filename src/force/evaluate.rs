@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gg_ir::{Made, Name, Reduction, Reference, Thunk};
 
+use crate::attempt::{Attempt, AttemptEnd};
 use crate::engine::EngineResult;
 use crate::failure::{Cause, summarise};
 use crate::ids::{RunId, ThunkId};
@@ -195,12 +196,13 @@ impl Plan {
     fn take_account(&mut self, id: ThunkId, other: ThunkId) {
         let (tries, time, served) = {
             let other = &self.graph[other];
-            (other.tries.clone(), other.time, other.served.clone())
+            (other.tries.clone(), other.time.clone(), other.served.clone())
         };
         let node = &mut self.graph[id];
         node.tries.runs += tries.runs;
         node.time.queued += time.queued;
         node.time.ran += time.ran;
+        node.time.log.extend(time.log);
         if served != Served::FromCache {
             node.served = served;
         }
@@ -279,11 +281,12 @@ impl Plan {
         let rank = self.schedule.rank(id, urgent, node.rank.path);
         node.state = State::Ready(rank);
         node.time.since = self.now;
+        node.time.ready.get_or_insert(self.now);
         self.schedule.insert(node.tries.banned, rank);
     }
 
     pub(crate) fn run_ended(&mut self, run: RunId, result: EngineResult) {
-        let Some((id, engine)) = self.runs.remove(&run) else { return };
+        let Some((id, engine, log)) = self.runs.remove(&run) else { return };
         self.schedule.release(engine);
         self.summary.runs += 1;
         if self.graph[id].state != State::Running(run) {
@@ -292,6 +295,7 @@ impl Plan {
         let node = &mut self.graph[id];
         let ran = self.now.saturating_sub(node.time.since);
         node.time.ran += ran;
+        node.time.log.extend(ended(log.take(self.now), &result));
         match result {
             EngineResult::Done(reduction) => self.executed(id, engine, ran, reduction),
             EngineResult::Failed(failure) => {
@@ -368,6 +372,23 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The tries of one execution; the last of them ended as the execution did.
+fn ended(mut log: Vec<Attempt>, result: &EngineResult) -> Vec<Attempt> {
+    let (end, trouble) = match result {
+        EngineResult::Done(_) => (AttemptEnd::Done, None),
+        EngineResult::Failed(_) => (AttemptEnd::Failed, None),
+        EngineResult::Missing(object) => (AttemptEnd::Lost, Some(format!("{object} was missing"))),
+        EngineResult::Corrupt(object) => (AttemptEnd::Lost, Some(format!("{object} was corrupt"))),
+        EngineResult::Broken { text, .. } => (AttemptEnd::Broken, Some(text.clone())),
+        EngineResult::Declined { text } => (AttemptEnd::Declined, Some(text.clone())),
+        EngineResult::Cancelled => (AttemptEnd::Cancelled, None),
+    };
+    if let Some(last) = log.iter_mut().rev().find(|attempt| attempt.end != AttemptEnd::Beaten) {
+        (last.end, last.trouble) = (end, trouble.map(String::into_boxed_str).or(last.trouble.take()));
+    }
+    log
 }
 
 fn circular(name: &Name) -> String {

@@ -50,9 +50,14 @@ impl History {
         self.kinds.get(kind)?.steps.get(label).copied()
     }
 
+    /// How long this step runs as far as anything is known: as it did before, else as its kind does.
+    pub fn known(&self, kind: &str, label: &str) -> Option<Duration> {
+        self.kinds.get(kind).and_then(|kind| kind.steps.get(label).copied().or(kind.usual))
+    }
+
     /// How long this step is expected to run: as it did before, else as its kind does, else one second.
     pub fn expected(&self, kind: &str, label: &str) -> Duration {
-        self.kinds.get(kind).and_then(|kind| kind.steps.get(label).copied().or(kind.usual)).unwrap_or(UNKNOWN)
+        self.known(kind, label).unwrap_or(UNKNOWN)
     }
 
     /// What is known of single steps: kind, label, time; in no order.

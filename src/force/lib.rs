@@ -2,7 +2,7 @@
 //!
 //! # Layout, from what is asked for to who does it
 //!
-//! - `request`, `failure`, `observer`, `progress`: what goes in and what comes out
+//! - `request`, `failure`, `observer`, `progress`, `snapshot`: what goes in and what comes out
 //! - `coordinator`: [`Coordinator`]: what a caller sees
 //! - `shell`, `clerks`: the threads behind it, which decide nothing
 //! - `plan`: the state machine behind it, events in and commands out, without threads and I/O
@@ -11,6 +11,7 @@
 //!     lost; `outcome`: how it ends
 //!   - `graph`: who needs whom, and the longest path from each thunk to a sink
 //!   - `schedule`: who picks the next thunk, and where it runs
+//! - `attempt`: [`Attempt`]: what one try came to, for whoever reports on a build
 //! - `policy`, `history`: the figures it goes by; `limit`: how many requests at once; `pace`: when one lags
 //! - `engine`: [`Engine`]: where thunks run; `local`: on this machine; `lambda`: as calls of an AWS Lambda function (feature `lambda`)
 //! - `ledger`: [`Ledger`]: what is asked of the store
@@ -24,6 +25,7 @@
 //! values. The second finds a link whose objects were compiled again and came out the same; and it alone is used
 //! where something below is volatile.
 
+mod attempt;
 #[cfg(test)]
 mod chaos;
 mod clerks;
@@ -56,11 +58,13 @@ mod scenarios;
 mod schedule;
 mod shell;
 pub mod simulator;
+mod snapshot;
 #[cfg(test)]
 mod threads;
 #[cfg(test)]
 mod world;
 
+pub use attempt::{Attempt, AttemptEnd, Phases, RunLog};
 pub use clock::{Clock, RealClock, VirtualClock};
 pub use coordinator::{Config, Coordinator, OnFailure, Resupply, StartError};
 pub use engine::{Engine, EngineResult, Work};
@@ -76,3 +80,4 @@ pub use observer::{Finished, NoObserver, Observer, Served};
 pub use policy::{Order, Policy};
 pub use progress::{Progress, Summary};
 pub use request::Request;
+pub use snapshot::{Running, Snapshot};

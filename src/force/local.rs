@@ -4,10 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use gg_worker::{Cancel, Job, Outcome, Pool, WorkerError};
+use gg_worker::{Cancel, Job, Outcome, Pool, Spent, WorkerError};
 
+use crate::attempt::{Attempt, Phases};
 use crate::engine::{Engine, EngineResult, Work};
 use crate::ids::ThunkId;
 
@@ -60,7 +61,7 @@ impl LocalEngine {
         for number in 0..jobs {
             let desk = engine.desk.clone();
             let thread = std::thread::Builder::new().name(format!("gg-local-{number}"));
-            engine.threads.push(thread.spawn(move || desk.work())?);
+            engine.threads.push(thread.spawn(move || desk.work(number as u32))?);
         }
         Ok(engine)
     }
@@ -71,18 +72,20 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) {
+    fn work(&self, number: u32) {
         while let Some((work, done, cancel)) = self.next() {
-            let result = match &cancel {
-                Ok(cancel) => catch_unwind(AssertUnwindSafe(|| self.run(&work, cancel))).unwrap_or_else(|_| {
-                    EngineResult::Broken {
-                        text: "the thread that ran it panicked; what it said is above".to_owned(),
-                        again: true,
-                    }
-                }),
-                Err(text) => EngineResult::Broken { text: text.clone(), again: true },
-            };
+            let (begun, mut spent) = (Instant::now(), Spent::default());
+            let result =
+                match &cancel {
+                    Ok(cancel) => catch_unwind(AssertUnwindSafe(|| self.run(&work, cancel, &mut spent)))
+                        .unwrap_or_else(|_| EngineResult::Broken {
+                            text: "the thread that ran it panicked; what it said is above".to_owned(),
+                            again: true,
+                        }),
+                    Err(text) => EngineResult::Broken { text: text.clone(), again: true },
+                };
             self.lock().running.remove(&work.id);
+            work.log.note(begun, attempt(number, &spent));
             done(result);
         }
     }
@@ -104,7 +107,7 @@ impl Desk {
         }
     }
 
-    fn run(&self, work: &Work, cancel: &Cancel) -> EngineResult {
+    fn run(&self, work: &Work, cancel: &Cancel, spent: &mut Spent) -> EngineResult {
         let own = work.thunk.timeout.map(|seconds| Duration::from_secs(seconds.into()));
         let job = Job {
             thunk: &work.name,
@@ -113,7 +116,7 @@ impl Desk {
             timeout: own.unwrap_or(self.options.timeout),
             terminal: self.options.terminal,
         };
-        match self.pool.run(&job, cancel) {
+        match self.pool.run_timed(&job, cancel, spent) {
             Ok(Outcome::Done(reduction)) => EngineResult::Done(reduction),
             Ok(Outcome::Failed(failure)) => EngineResult::Failed(failure),
             Err(WorkerError::Missing(name)) => EngineResult::Missing(name),
@@ -122,6 +125,13 @@ impl Desk {
             Err(error) => EngineResult::Broken { again: again(&error, work.earlier), text: error.to_string() },
         }
     }
+}
+
+/// A try by the thread of this number, for the log.
+fn attempt(number: u32, spent: &Spent) -> Attempt {
+    let &Spent { fetch, wait: queue, prepare, run, store } = spent;
+    let phases = Phases { upload: Duration::ZERO, queue, fetch, prepare, run, store };
+    Attempt { worker: Some(number), phases, ..Attempt::default() }
 }
 
 /// Whether another try is worth while, after so many.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use gg_ir::{Name, Reduction, Thunk};
 use gg_worker::Failure;
 
+use crate::attempt::Attempt;
 use crate::ids::{EngineIndex, RunId, ThunkId};
 use crate::kept::Ended;
 use crate::observer::Served;
@@ -123,18 +124,24 @@ pub(crate) struct Tries {
     pub broken: u32,
     /// Engines that have failed too often: a bit per engine.
     pub banned: u64,
+    /// What came of the engines that are banned, for a person.
+    pub trail: Option<Box<str>>,
     /// How its program failed the first time.
     pub failed: Option<Box<Failure>>,
     pub engine: Option<EngineIndex>,
 }
 
 /// Where its time went.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Times {
     /// Since when it is ready, or running.
     pub since: Duration,
     pub queued: Duration,
     pub ran: Duration,
+    /// When it was first ready.
+    pub ready: Option<Duration>,
+    /// What engines tried, until the observer is told.
+    pub log: Vec<Attempt>,
 }
 
 impl Node {

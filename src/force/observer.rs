@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gg_ir::Name;
 
+use crate::attempt::Attempt;
 use crate::failure::Outcome;
 
 /// A thunk that ended.
@@ -29,6 +30,12 @@ pub struct Finished {
     pub queued: Duration,
     /// How long engines had it, in all.
     pub ran: Duration,
+    /// When it could first be given to an engine, by the coordinator's clock; none when it never could.
+    pub ready: Option<Duration>,
+    /// When it ended.
+    pub ended: Duration,
+    /// What engines tried, in the order in which it ended; nothing when this is told for a second time.
+    pub log: Vec<Attempt>,
 }
 
 /// Where a result is from.

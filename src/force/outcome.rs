@@ -113,7 +113,9 @@ impl Plan {
     }
 
     fn settled(&mut self, id: ThunkId, outcome: Outcome, report: bool) {
-        let node = &self.graph[id];
+        let ended = self.now;
+        let node = &mut self.graph[id];
+        let log = if report { std::mem::take(&mut node.time.log) } else { Vec::new() };
         let done = Finished {
             name: node.name,
             kind: node.kind.clone(),
@@ -123,6 +125,9 @@ impl Plan {
             attempts: node.tries.runs,
             queued: node.time.queued,
             ran: node.time.ran,
+            ready: node.time.ready,
+            ended,
+            log,
         };
         self.commands.push_back(Command::Settled { done: Box::new(done), report });
     }

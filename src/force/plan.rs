@@ -8,6 +8,7 @@ use std::time::Duration;
 use gg_ir::{Name, Reduction, Reference, Thunk};
 use gg_worker::Failure;
 
+use crate::attempt::RunLog;
 use crate::engine::{EngineResult, Work};
 use crate::failure::{Cause, Outcome};
 use crate::graph::Graph;
@@ -96,7 +97,7 @@ pub(crate) struct Plan {
     pub(crate) commands: VecDeque<Command>,
     /// Thunks whose dependencies may all have ended, or of which one has failed.
     pub(crate) agenda: VecDeque<ThunkId>,
-    pub(crate) runs: HashMap<RunId, (ThunkId, EngineIndex)>,
+    pub(crate) runs: HashMap<RunId, (ThunkId, EngineIndex, RunLog)>,
     next_run: u64,
     /// A thunk that made a value, for each; from when the first one is lost.
     pub(crate) makers: Option<NameMap<ThunkId>>,
@@ -297,8 +298,9 @@ impl Plan {
     fn start(&mut self, id: ThunkId, engine: EngineIndex, thunk: Arc<Thunk>, resolved: BTreeMap<Reference, Name>) {
         self.next_run += 1;
         let run = RunId(self.next_run);
-        self.runs.insert(run, (id, engine));
         let now = self.now;
+        let log = RunLog::new(self.setup.engines[engine].clone(), now);
+        self.runs.insert(run, (id, engine, log.clone()));
         let node = &mut self.graph[id];
         let work = Work {
             id,
@@ -309,6 +311,7 @@ impl Plan {
             kind: node.kind.clone(),
             label: node.label.clone(),
             expected: self.setup.history.seen(&node.kind, &node.label),
+            log,
         };
         node.state = State::Running(run);
         node.tries.runs += 1;
@@ -322,7 +325,7 @@ impl Plan {
         if std::mem::replace(&mut self.cancelled, true) {
             return;
         }
-        for &(id, engine) in self.runs.values() {
+        for &(id, engine, _) in self.runs.values() {
             self.commands.push_back(Command::Cancel { engine, id });
         }
         self.end_the_rest();

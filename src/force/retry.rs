@@ -82,10 +82,12 @@ impl Plan {
         node.tries.banned |= bit(engine);
         let banned = node.tries.banned;
         if (0..self.schedule.engines()).all(|engine| banned & bit(engine) != 0) {
-            let times = if tried == 1 { "once".to_owned() } else { format!("{tried} times") };
             let advice = "run the build again; what was finished is kept";
-            return self.fail(id, Cause::Infrastructure(format!("engine '{name}' failed {times}: {text}; {advice}")));
+            let trail = self.tell_trail(id, &failed(&name, tried, text));
+            return self.fail(id, Cause::Infrastructure(format!("{trail}; {advice}")));
         }
+        let trail = self.tell_trail(id, &failed(&name, tried, text));
+        self.graph[id].tries.trail = Some(trail.into());
         self.notice(format!("{label}: engine '{name}' failed {tried} times, the next engine is asked: {text}"));
         self.wait_for_all(id, Why::Again);
     }
@@ -97,12 +99,20 @@ impl Plan {
         node.tries.banned |= bit(engine);
         let (banned, label) = (node.tries.banned, node.label.clone());
         if (0..self.schedule.engines()).all(|engine| banned & bit(engine) != 0) {
-            return self.fail(id, Cause::Infrastructure(format!("engine '{name}' did not run it: {text}")));
+            let trail = self.tell_trail(id, &declined(&name, &text));
+            return self.fail(id, Cause::Infrastructure(trail));
         }
+        let trail = self.tell_trail(id, &declined(&name, &text));
+        self.graph[id].tries.trail = Some(trail.into());
         if self.told.insert(text.clone()) {
             self.notice(format!("{label}: engine '{name}' gives it to the next engine: {text} (told once)"));
         }
         self.wait_for_all(id, Why::Again);
+    }
+
+    /// What came of each engine that was asked, in order, the last one included.
+    fn tell_trail(&self, id: ThunkId, last: &str) -> String {
+        self.graph[id].tries.trail.as_ref().map_or_else(|| last.to_owned(), |trail| format!("{trail}; then {last}"))
     }
 
     pub(crate) fn fire_timers(&mut self) {
@@ -116,4 +126,13 @@ impl Plan {
             }
         }
     }
+}
+
+fn failed(engine: &str, tried: u32, text: &str) -> String {
+    let times = if tried == 1 { "once".to_owned() } else { format!("{tried} times") };
+    format!("engine '{engine}' failed {times}: {text}")
+}
+
+fn declined(engine: &str, text: &str) -> String {
+    format!("engine '{engine}' did not run it: {text}")
 }

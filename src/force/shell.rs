@@ -19,6 +19,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::observer::{Message, Notifier};
 use crate::plan::{Command, Event, Plan, Setup};
 use crate::progress::{Progress, Summary};
+use crate::snapshot::Snapshot;
 
 /// What reaches the coordinator's thread.
 pub(crate) enum Post {
@@ -29,6 +30,8 @@ pub(crate) enum Post {
     WaitAll(Sender<Summary>),
     /// The observer has been told all that it could be told when this many reports had been sent.
     Told(u64, Sender<Summary>),
+    /// The state of things, with or without the time left.
+    Look(bool, Sender<Snapshot>),
     Stopped(Sender<()>),
     Close,
 }
@@ -138,11 +141,16 @@ impl Shell {
             for post in self.posts.try_iter().take(4096).collect::<Vec<_>>() {
                 open &= self.take(post);
             }
-            let capacity: Vec<usize> = self.engines.iter().map(|engine| engine.capacity()).collect();
+            let capacity = self.capacity();
             self.plan.dispatch(self.clock.now(), &capacity);
             self.carry_out();
             self.look_around();
         }
+    }
+
+    /// How many thunks each engine can have at once.
+    fn capacity(&self) -> Vec<usize> {
+        self.engines.iter().map(|engine| engine.capacity()).collect()
     }
 
     /// Waits for a message or for the time to do something without one. `false` when it is time to end.
@@ -195,6 +203,9 @@ impl Shell {
                 } else {
                     self.all.push(sender);
                 }
+            }
+            Post::Look(estimate, sender) => {
+                let _ = sender.send(self.plan.snapshot(now, &self.capacity(), estimate));
             }
             Post::Stopped(sender) => self.stopping.push(sender),
             Post::Close => return false,

@@ -21,6 +21,21 @@ pub struct Job<'a> {
     pub terminal: bool,
 }
 
+/// Where the time of a job went, one after the other; what did not happen took none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Getting the inputs together.
+    pub fetch: Duration,
+    /// Waiting for a worker process.
+    pub wait: Duration,
+    /// Setting the sandbox up.
+    pub prepare: Duration,
+    /// The program itself.
+    pub run: Duration,
+    /// Bringing the outputs into the store.
+    pub store: Duration,
+}
+
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {

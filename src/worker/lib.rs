@@ -8,10 +8,12 @@
 //! - `pool`: [`Pool`]: the worker processes of this machine
 //! - `plan`: what a sandbox holds, from a thunk's inputs to the steps that a worker takes
 //! - `farm`: files and directories of the host that stand for values, fit to be mounted
+//! - `visit`: [`Visit`], [`unpack`]: a sandbox for a person
 //! - `plain`: running a program where no namespaces are to be had
 //! - `process`: one worker process, seen from the pool
 //! - `link`, `codec`, `request`, `reply`: what the two say to each other, over a Unix socket; `shelf`: in shared memory
 //! - `inside`: [`worker_main`]: the worker process itself
+//! - `memory`: how much of it a sandbox may take
 //! - `import`: from files that a program wrote to values in the store
 //! - `wire`, `remote` (feature `remote`): what gg and a worker far away say to each other; that worker
 //! - `cancel`, `error`: [`Cancel`], [`WorkerError`]
@@ -68,6 +70,7 @@ mod import;
 mod inside;
 mod job;
 mod link;
+mod memory;
 mod plain;
 mod plan;
 mod pool;
@@ -77,15 +80,17 @@ pub mod remote;
 mod reply;
 mod request;
 mod shelf;
+mod visit;
 #[cfg(feature = "remote")]
 pub mod wire;
 
 pub use cancel::Cancel;
 pub use error::{Result, WorkerError};
 pub use inside::worker_main;
-pub use job::{Failure, Job, Outcome, Status};
+pub use job::{Failure, Job, Outcome, Spent, Status};
 pub use plain::Materialise;
 pub use pool::{Pool, PoolConfig, SandboxChoice, SandboxKind};
+pub use visit::{Brought, Visit, holds, unpack};
 
 /// The descriptor at which a worker process finds the socket to its pool: its standard input.
 pub const SOCKET_FD: std::os::fd::RawFd = 0;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gg_ir::{AbsPath, Made, Reduction, Tag};
 use gg_store::Store;
@@ -16,7 +16,7 @@ use crate::plain::{self, Materialise};
 use crate::plan::{Planned, Planner, bare_request, stdin_of};
 use crate::process::{Answer, Process};
 use crate::reply::{Ended, Which};
-use crate::{Cancel, Failure, Job, Outcome, WorkerError};
+use crate::{Cancel, Failure, Job, Outcome, Spent, WorkerError, memory};
 
 /// Which kind of sandbox to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,12 +106,7 @@ impl Pool {
             fs::create_dir_all(&path).map_err(at("create", path))?;
         }
         let scratch = config.scratch.canonicalize().map_err(at("resolve", &config.scratch))?;
-        let mut setup = Setup {
-            kind: SandboxKind::Plain,
-            scratch,
-            // Not all of the memory, so that a runaway output ends in a full sandbox instead of a dead machine.
-            tmpfs_bytes: memory().map_or(16 << 30, |bytes| bytes / 4 * 3),
-        };
+        let mut setup = Setup { kind: SandboxKind::Plain, scratch, tmpfs_bytes: memory::for_sandbox(), visit: false };
         let (mut first, mut reasons) = (None, Vec::new());
         for &kind in config.sandbox.kinds() {
             setup.kind = kind;
@@ -156,6 +151,15 @@ impl Pool {
     /// # Errors
     /// Whatever is not the program's own doing; see [`WorkerError`].
     pub fn run(&self, job: &Job<'_>, cancel: &Cancel) -> Result<Outcome> {
+        self.run_timed(job, cancel, &mut Spent::default())
+    }
+
+    /// [`Pool::run`], which also says where the time went, as far as it is known.
+    ///
+    /// # Errors
+    /// As [`Pool::run`].
+    pub fn run_timed(&self, job: &Job<'_>, cancel: &Cancel, spent: &mut Spent) -> Result<Outcome> {
+        let begun = Instant::now();
         let memory_limit = self.config.memory_limit.unwrap_or(0);
         let Planned { mut request, shelf } = match self.kind {
             SandboxKind::Namespace | SandboxKind::Relocated => self.planner.request(job, memory_limit)?,
@@ -163,6 +167,7 @@ impl Pool {
         };
         request.stdin = stdin_of(job, &self.config.store)?;
         let request = request.encode();
+        spent.fetch = begun.elapsed();
         let mut place = self.take(cancel)?;
         if self.kind == SandboxKind::Plain {
             plain::prepare(job, &self.config.store, self.materialise.get().map(|m| &**m))?;
@@ -173,12 +178,21 @@ impl Pool {
                 .map_err(|reason| no_sandbox(self.kind, reason))?,
         };
         let process = place.process.insert(process);
+        let given = Instant::now();
+        spent.wait = begun.elapsed().saturating_sub(spent.fetch);
         let answer = process.run(&request, shelf.as_ref(), &self.config.store, cancel).inspect_err(|_| {
             // The next job gets a fresh one.
             place.process = None;
         })?;
         drop(place);
-        outcome(job, answer?)
+        let answer = answer?;
+        spent.store = answer.told.elapsed();
+        let had = answer.told.saturating_duration_since(given);
+        if let Ended::Ran { cost, .. } = &answer.ended {
+            spent.run = Duration::from_micros(cost.wall_us).min(had);
+        }
+        spent.prepare = had - spent.run;
+        outcome(job, answer)
     }
 
     /// The numbers of the worker processes that wait for work.
@@ -238,17 +252,8 @@ fn no_sandbox(kind: SandboxKind, reason: String) -> WorkerError {
     }
 }
 
-/// The machine's memory in bytes.
-fn memory() -> Option<u64> {
-    // SAFETY: plain system call that fills the structure.
-    unsafe {
-        let mut info = std::mem::zeroed::<libc::sysinfo>();
-        (libc::sysinfo(&raw mut info) == 0).then(|| info.totalram as u64 * u64::from(info.mem_unit))
-    }
-}
-
 fn outcome(job: &Job<'_>, answer: Answer) -> Result<Outcome> {
-    let Answer { ended, stdout, stderr, files } = answer;
+    let Answer { ended, stdout, stderr, files, .. } = answer;
     let (status, cost) = match ended {
         Ended::Ran { status, cost } => (status, cost),
         Ended::CannotStart { errno } => {

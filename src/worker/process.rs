@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     pub files: Vec<(Which, Made)>,
+    /// When the worker first said anything: the program had ended.
+    pub told: Instant,
 }
 
 impl Process {
@@ -50,15 +52,13 @@ impl Process {
             at("start", "a worker process")(io::Error::new(io::ErrorKind::InvalidInput, "its command is empty"))
         })?;
         let (here, there) = UnixStream::pair().map_err(at("make", "a socket for a worker process"))?;
-        let child = Command::new(program)
-            .args(args)
-            .stdin(OwnedFd::from(there))
-            .stdout(Stdio::null())
-            .current_dir("/")
+        let mut command = Command::new(program);
+        command.args(args).stdin(OwnedFd::from(there)).stdout(Stdio::null()).current_dir("/");
+        if !setup.visit {
             // Ctrl-C goes to the terminal's foreground group; what it ends is the coordinator's to decide.
-            .process_group(0)
-            .spawn()
-            .map_err(at("start", program))?;
+            command.process_group(0);
+        }
+        let child = command.spawn().map_err(at("start", program))?;
         let mut process = Self { child, link: Link::new(here.into()), shelf: None };
         let talk = process.link.send(&setup.encode(), &[]).and_then(|()| process.link.receive());
         match talk.ok().flatten().map(|frame| Reply::decode(&frame)) {
@@ -96,8 +96,10 @@ impl Process {
         self.shelf = new.cloned().or(self.shelf.take());
         let (mut files, mut failed) = (Vec::new(), None);
         let mut cancelled = None::<Instant>;
+        let mut told = None::<Instant>;
         loop {
             while let Some(frame) = self.link.take_frame() {
+                let told = *told.get_or_insert_with(Instant::now);
                 match Reply::decode(&frame) {
                     Ok(Reply::Files(written)) => {
                         for file in written {
@@ -109,7 +111,7 @@ impl Process {
                         }
                     }
                     Ok(Reply::End { ended, stdout, stderr }) => {
-                        let answer = Answer { ended, stdout, stderr, files };
+                        let answer = Answer { ended, stdout, stderr, files, told };
                         return Ok(failed.map_or(Ok(answer), Err));
                     }
                     _ => return Err(self.died()),
@@ -133,6 +135,15 @@ impl Process {
                 }
                 Err(errno) => return Err(at("wait for", "a worker process")(errno)),
             }
+        }
+    }
+
+    /// Runs one request of a visitor's with these streams. The process is of no more use afterwards.
+    pub fn visit(&mut self, request: &[u8], streams: &[BorrowedFd<'_>; 3]) -> Result<Ended> {
+        let talk = self.link.send(request, streams).and_then(|()| self.link.receive());
+        match talk.ok().flatten().map(|frame| Reply::decode(&frame)) {
+            Some(Ok(Reply::End { ended, .. })) => Ok(ended),
+            _ => Err(self.died()),
         }
     }
 

@@ -76,6 +76,8 @@ pub(crate) struct Request<'a> {
     /// Standard error goes where standard output goes.
     pub merged: bool,
     pub terminal: bool,
+    /// It is a person's visit: the program stays in the caller's session, so that it can have the terminal.
+    pub visit: bool,
     /// Bytes of data that each process may have; 0 for no limit.
     pub memory_limit: u64,
     /// Absolute paths.
@@ -97,6 +99,7 @@ impl<'a> Request<'a> {
         w.text(&self.stdin);
         w.byte(self.merged.into());
         w.byte(self.terminal.into());
+        w.byte(self.visit.into());
         w.number(self.memory_limit);
         w.list(self.outputs.iter(), Writer::text);
         w.list(self.temporary.iter(), Writer::text);
@@ -117,6 +120,7 @@ impl<'a> Request<'a> {
             stdin: r.text()?,
             merged: r.byte()? != 0,
             terminal: r.byte()? != 0,
+            visit: r.byte()? != 0,
             memory_limit: r.number()?,
             outputs: r.list(Reader::text)?,
             temporary: r.list(Reader::text)?,

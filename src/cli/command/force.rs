@@ -1,13 +1,16 @@
 //! `gg force`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use gg_force::{Cause, ThunkFailure};
 use gg_store::Store;
 
 use crate::console::Console;
 use crate::engine::Forces;
+use crate::report::{self, Forced, Record, Recorder, Runs};
 use crate::run::STEP_FAILED;
 use crate::session::{Deliveries, Journal, Placeholders};
 use crate::settings::Settings;
@@ -19,21 +22,36 @@ use crate::{pending, signals};
 /// # Errors
 /// When a file is no placeholder and not there either, or gg cannot work.
 pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Result<i32> {
+    let began = Instant::now();
     let root = std::env::current_dir().context("the current directory is gone")?;
     let store = Arc::new(Store::open(&settings.directory)?);
     let _lease = store.lease()?;
-    let console = Arc::new(Console::new(settings.status));
+    let console = Arc::new(Console::new(settings.look));
     let journal = Journal::create(&settings.directory.join("sessions"), &root).context("cannot set up a session")?;
     let placeholders = Arc::new(Placeholders::new(journal));
-    let deliveries = Arc::new(Deliveries::new(Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console)));
-    let forces =
-        Forces::start(Arc::clone(&store), settings, Arc::clone(&deliveries) as _, true, &Arc::default(), &console)?;
+    let (begun, started) = (Instant::now(), SystemTime::now());
+    let recorder = Arc::new(Recorder::new(begun));
+    let deliveries = Arc::new(Deliveries::new(
+        Arc::clone(&store),
+        Arc::clone(&placeholders),
+        Arc::clone(&console),
+        Arc::clone(&recorder),
+    ));
+    let runs = Runs::of(&settings.directory, &root);
+    let before = runs.numbers().ok().and_then(|numbers| runs.load(*numbers.last()?).ok());
+    let next = Arc::clone(&deliveries) as _;
+    let observer = Arc::new(Forced::new(Arc::clone(&store), Arc::clone(&recorder), before, next));
+    let forces = Forces::start(Arc::clone(&store), settings, observer, true, &Arc::default(), &console, begun)?;
+    let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);
     let paths = if files.is_empty() { pending::load(&settings.directory, &root) } else { files.to_vec() };
 
-    let coordinator = Arc::clone(&forces.coordinator);
+    let failing = Arc::clone(&deliveries);
+    console.follow(forces.status(root.clone(), began, || false, move || failing.failures().count().0));
+    let (coordinator, told) = (Arc::clone(&forces.coordinator), Arc::clone(&console));
     drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
         let arrived = stop.wait();
+        told.end();
         // What is not computed yet stays a placeholder.
         coordinator.cancel_all();
         signals::die_of(arrived.signal);
@@ -47,13 +65,45 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
         }
         wanted.push(path);
     }
-    let failed = pending::settle(&wanted, &placeholders, &forces.coordinator, &deliveries, &console);
+    let tell = |path: &Path, failure: &ThunkFailure| {
+        let root = match &failure.cause {
+            Cause::Dependency(name) => forces.coordinator.wait(name).err(),
+            _ => None,
+        };
+        deliveries.failures().tell_forced(path, failure, root.as_deref());
+    };
+    let failed = pending::settle(&wanted, &placeholders, &forces.coordinator, &deliveries, &console, &tell);
     forces.coordinator.wait_all();
     forces.end();
+    console.end();
+    if let Some(text) = deliveries.failures().summary() {
+        console.notice(&text);
+    }
     let mut still = pending::load(&settings.directory, &root);
     still.retain(|path| Placeholders::at(path).is_some());
     pending::store(&settings.directory, &root, &still)?;
+    let status = if failed > 0 { STEP_FAILED } else { 0 };
+    let (_, notices) = recorder.take_calls();
+    let names = files.iter().map(|file| file.to_string_lossy().into_owned());
+    let record = Record {
+        version: report::VERSION,
+        gg: env!("CARGO_PKG_VERSION").to_owned(),
+        root,
+        command: ["gg", "force"].map(str::to_owned).into_iter().chain(names).collect(),
+        started: started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        wall_ms: begun.elapsed().as_millis() as u64,
+        status: Some(status),
+        lazy: true,
+        sandbox: forces.sandbox.clone(),
+        engines: forces.report(),
+        notices,
+        ..Record::default()
+    };
+    // The files are there; what cannot be noted down does not undo it.
+    if let Err(error) = runs.save(&record, recorder.take_steps()) {
+        console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
+    }
     let directory = placeholders.journal().directory().to_path_buf();
     drop(std::fs::remove_dir_all(directory));
-    Ok(if failed > 0 { STEP_FAILED } else { 0 })
+    Ok(status)
 }

@@ -1,8 +1,9 @@
 //! `gg gc`.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gg_store::Store;
 
+use crate::report::Runs;
 use crate::settings::Settings;
 use crate::size;
 
@@ -12,9 +13,12 @@ use crate::size;
 /// When the store cannot be read or written.
 pub fn run(max_size: u64, dry_run: bool, settings: &Settings) -> Result<i32> {
     let report = Store::open(&settings.directory)?.gc(max_size, dry_run)?;
+    // Mostly small: it is objects that fill a disk.
+    let records = Runs::collect(&settings.directory, max_size / 10, dry_run)
+        .with_context(|| format!("cannot shrink the records in {}", settings.directory.display()))?;
     let would = if dry_run { "would delete" } else { "deleted" };
     println!(
-        "{} before, {} after; {would} {} objects and {} reductions",
+        "{} before, {} after; {would} {} objects, {} reductions and the records of {records} builds",
         size::show(report.before),
         size::show(report.after),
         report.deleted_objects,

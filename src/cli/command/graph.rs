@@ -11,7 +11,7 @@ use gg_ir::{Input, Name, Reference};
 use gg_store::Store;
 
 use super::report;
-use crate::report::{Report, StepEntry};
+use crate::report::{Served, StepRecord};
 use crate::settings::Settings;
 
 /// Shows the graph of the last build: who uses whose outputs.
@@ -23,7 +23,7 @@ pub fn run(dot: bool, settings: &Settings) -> Result<i32> {
     let store = Store::open(&settings.directory)?;
     let mut labels: BTreeMap<Name, (String, String)> = BTreeMap::new();
     for step in &report.steps {
-        labels.insert(step.thunk.parse()?, (step.kind.clone(), label(&report, step).to_owned()));
+        labels.insert(step.thunk.parse()?, (step.kind.clone(), report.shorten(&step.label).to_owned()));
     }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let write = |out: &mut dyn Write| -> Result<()> {
@@ -64,12 +64,6 @@ pub fn run(dot: bool, settings: &Settings) -> Result<i32> {
     }
 }
 
-/// What a step makes, as seen from the directory of the build.
-fn label<'a>(report: &Report, step: &'a StepEntry) -> &'a str {
-    let rest = step.label.strip_prefix(&*report.root.to_string_lossy());
-    rest.map_or(&*step.label, |rest| rest.trim_start_matches('/'))
-}
-
 /// Writes the graph of the last build to a file, with what its steps took when they were run.
 ///
 /// # Errors
@@ -77,9 +71,9 @@ fn label<'a>(report: &Report, step: &'a StepEntry) -> &'a str {
 pub fn record(file: &Path, settings: &Settings) -> Result<i32> {
     let report = report::load(settings)?;
     let store = Store::open(&settings.directory)?;
-    let mut entries: Vec<(Name, &StepEntry)> = Vec::new();
+    let mut entries: Vec<(Name, &StepRecord)> = Vec::new();
     let mut places: HashMap<Name, u32> = HashMap::new();
-    for step in report.steps.iter().filter(|step| matches!(&*step.served, "executed" | "cached")) {
+    for step in report.steps.iter().filter(|step| matches!(step.served, Served::Executed | Served::Cached)) {
         let name = step.thunk.parse()?;
         if places.insert(name, entries.len() as u32).is_none() {
             entries.push((name, step));
@@ -94,10 +88,10 @@ pub fn record(file: &Path, settings: &Settings) -> Result<i32> {
     for (name, entry) in &entries {
         let thunk = store
             .read_thunk(name)
-            .with_context(|| format!("{} cannot be read; build again, then record", label(&report, entry)))?;
+            .with_context(|| format!("{} cannot be read; build again, then record", report.shorten(&entry.label)))?;
         let mut step = RecordedStep {
             kind: entry.kind.clone(),
-            label: label(&report, entry).to_owned(),
+            label: report.shorten(&entry.label).to_owned(),
             wall_us: entry.wall_us,
             cpu_us: entry.cpu_us,
             output_bytes: entry.output_bytes,

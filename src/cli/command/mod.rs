@@ -5,9 +5,12 @@ mod describe;
 mod force;
 mod gc;
 mod graph;
+mod log;
 mod report;
+mod reproduce;
 pub mod simulate;
 mod toolchain_file;
+mod why;
 
 use std::ffi::OsString;
 
@@ -46,20 +49,26 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
         Command::Doctor { .. } | Command::Simulate(_) => Ok(0),
         Command::Build { want, args } => {
             settings.choose(args.engines.clone(), args.fallback());
+            settings.speak(args.volume.verbosity());
             build(&of(args, Wanted::parse(&want)?), &settings, stop)
         }
         Command::Infer(args) => {
             settings.choose(args.engines.clone(), args.fallback());
+            settings.speak(args.volume.verbosity());
             build(&of(args, Wanted::Nothing), &settings, stop)
         }
-        Command::Force { files, engines } => {
+        Command::Force { files, engines, volume } => {
             settings.choose(engines, None);
+            settings.speak(volume.verbosity());
             force::run(&files, &settings, stop)
         }
         Command::Describe { what, json } => describe::run(&what, json, &settings),
         Command::Graph { record: Some(file), .. } => graph::record(&file, &settings),
         Command::Graph { dot, .. } => graph::run(dot, &settings),
-        Command::Report { json, file } => report::run(json, file.as_deref(), &settings),
+        Command::Log { file } => log::run(file.as_deref(), &settings),
+        Command::Report(args) => report::run(&args, &settings),
+        Command::Why { file } => why::run(&file, &settings),
+        Command::Reproduce { file, into, command } => reproduce::run(&file, into.as_deref(), &command, &settings, stop),
         Command::ToolchainFile => toolchain_file::run(&settings),
         Command::Gc { max_size, dry_run } => gc::run(max_size, dry_run, &settings),
         Command::Clean { force } => clean::run(force, &settings),
@@ -69,7 +78,8 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
 fn of(args: BuildArgs, wanted: Wanted) -> Build {
     let keep_going = args.keep_going || keeps_going(args.command.iter().skip(1));
     let ignore_errors = ignores_errors(args.command.iter().skip(1));
-    Build { command: args.command, wanted, compile_commands: args.compile_commands, keep_going, ignore_errors }
+    let silent = is_silent(args.command.iter().skip(1));
+    Build { command: args.command, wanted, compile_commands: args.compile_commands, keep_going, ignore_errors, silent }
 }
 
 /// `gg-make`: make with these arguments.
@@ -89,8 +99,9 @@ pub fn make(args: Vec<OsString>, stop: Signals) -> Result<i32> {
     });
     let keep_going = keeps_going(args.iter().chain(&from_env));
     let ignore_errors = ignores_errors(args.iter().chain(&from_env));
+    let silent = is_silent(args.iter().chain(&from_env));
     let command = [OsString::from("make")].into_iter().chain(args).collect();
-    let what = Build { command, wanted: Wanted::All, compile_commands: None, keep_going, ignore_errors };
+    let what = Build { command, wanted: Wanted::All, compile_commands: None, keep_going, ignore_errors, silent };
     build(&what, &settings, stop)
 }
 
@@ -103,6 +114,11 @@ fn keeps_going<'a>(args: impl Iterator<Item = &'a OsString>) -> bool {
 /// Whether make is told to take no notice of failures at all.
 fn ignores_errors<'a>(args: impl Iterator<Item = &'a OsString>) -> bool {
     says(args, &["--ignore-errors"], "i", &[], "")
+}
+
+/// Whether make or ninja is told to say little.
+fn is_silent<'a>(args: impl Iterator<Item = &'a OsString>) -> bool {
+    says(args, &["--silent", "--quiet"], "s", &["--no-silent"], "")
 }
 
 /// Whether the last of these options that is there is one that says yes.

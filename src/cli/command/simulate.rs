@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use gg_force::simulator::{Model, Recording, Scheduling, Shape, Simulation, simulate, synthetic};
+use gg_force::simulator::{Model, Recording, Scheduling, Shape, Simulation, simulate, simulate_in_detail, synthetic};
 
 use crate::args::SimulateArgs;
-use crate::report::{EngineEntry, Report, StepEntry};
+use crate::report;
 
 /// Simulates a build on a model of a service, for each number of workers and each way to schedule.
 ///
@@ -28,12 +28,13 @@ pub fn run(args: &SimulateArgs) -> Result<i32> {
         .map(|(policy, workers)| middle(args, |seed| simulate(&recording, &model, workers, policy, seed)))
         .collect::<Result<_>>()?;
     if let Some(file) = &args.report {
-        let [result] = &results[..] else {
+        let ([result], [policy], [workers]) = (&results[..], &args.policies[..], &args.workers[..]) else {
             bail!("a report is of one build: give one number of workers and one policy with --report")
         };
-        let report = report(args, &recording, result);
-        fs::write(file, serde_json::to_vec_pretty(&report)?)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        // Once more: the same comes out, with all that is left out when many are compared.
+        let detailed = simulate_in_detail(&recording, &model, *workers, *policy, result.seed);
+        let record = report::imagined(&source(args), &recording, &detailed);
+        fs::write(file, serde_json::to_vec(&record)?).with_context(|| format!("cannot write {}", file.display()))?;
     }
     let mut out = io::stdout().lock();
     let written = match &results[..] {
@@ -158,61 +159,12 @@ fn table(out: &mut dyn Write, results: &[Simulation]) -> io::Result<()> {
     Ok(())
 }
 
-/// What `gg report` shows of a build, of one that was imagined.
-fn report(args: &SimulateArgs, recording: &Recording, result: &Simulation) -> Report {
-    let steps = recording.steps().iter().zip(&result.outcomes).map(|(step, outcome)| StepEntry {
-        thunk: String::new(),
-        kind: step.kind.clone(),
-        tool: String::new(),
-        label: step.label.clone(),
-        served: if outcome.done { "executed" } else { "failed" }.to_owned(),
-        engine: Some("simulated".to_owned()),
-        wall_us: (outcome.computed_s * 1e6) as u64,
-        cpu_us: step.cpu_us,
-        output_bytes: step.output_bytes,
-        at_once: None,
-    });
-    let counts = [
-        ("requests", result.invocations),
-        ("answers", result.invocations - result.retries),
-        ("cold", result.cold_starts),
-        ("throttled", result.throttled),
-        ("crashed", result.retries),
-        ("duplicated", result.duplicates),
-        ("duplicates_won", result.duplicates_won),
-        ("billed_ms", (result.billed_s * 1e3) as u64),
-        ("mib_ms", (result.gib_s * 1024.0 * 1e3) as u64),
-        ("run_us", (result.outcomes.iter().map(|step| step.computed_s).sum::<f64>() * 1e6) as u64),
-        ("store_bytes_up", result.bytes_up),
-        ("store_bytes_down", result.bytes_down),
-    ];
-    let engine = EngineEntry {
-        name: "simulated".to_owned(),
-        jobs: result.workers,
-        counts: counts
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| (name.to_owned(), count))
-            .collect(),
-        dollars: result.dollars,
-        down: None,
-    };
-    let source = args.graph.as_ref().or(args.shape.as_ref()).map_or_else(
+/// What is simulated, for a person.
+fn source(args: &SimulateArgs) -> String {
+    args.graph.as_ref().or(args.shape.as_ref()).map_or_else(
         || format!("--synthetic {}", args.synthetic.unwrap_or_default()),
         |file| file.display().to_string(),
-    );
-    Report {
-        root: std::env::current_dir().unwrap_or_default(),
-        command: vec!["gg".to_owned(), "simulate".to_owned(), source],
-        wall_ms: (result.makespan_s * 1e3) as u64,
-        status: Some(i32::from(result.failed > 0)),
-        lazy: true,
-        sandbox: "simulated".to_owned(),
-        steps: steps.collect(),
-        engines: vec![engine],
-        notices: vec![format!("this build was simulated: {} workers, {}", result.workers, result.scheduling)],
-        ..Report::default()
-    }
+    )
 }
 
 /// Reads a way to schedule.

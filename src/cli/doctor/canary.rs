@@ -11,7 +11,7 @@ use super::findings::Findings;
 use super::tools::Compilers;
 use crate::engine::OWN_PROGRAM;
 use crate::engines::Kind;
-use crate::report::Report;
+use crate::report::{Record, Runs};
 use crate::settings::Settings;
 
 /// How long a canary may take: a toolchain may have to be uploaded.
@@ -129,9 +129,11 @@ fn fly(place: &Place, settings: &Settings, engine: &str, cc: &Path, cxx: Option<
     command.args(["build", "-e", engine, "--no-fallback", "--", "sh", "-c", &script]);
     let (ended, said) = end(&mut command, &work, root)?;
     let took = begun.elapsed();
-    let report = Report::load(&settings.directory, &work);
+    let runs = Runs::of(&settings.directory, &work);
+    let last = runs.numbers().ok().and_then(|numbers| numbers.last().copied());
+    let record = last.and_then(|number| runs.load(number).ok());
     // Not a build of the person's own.
-    let _ = fs::remove_file(Report::path(&settings.directory, &work));
+    let _ = runs.remove();
     if !ended {
         return Ok(Canary::Failed(said));
     }
@@ -139,17 +141,17 @@ fn fly(place: &Place, settings: &Settings, engine: &str, cc: &Path, cxx: Option<
     if !differ.is_empty() {
         return Ok(Canary::Differs(differ));
     }
-    Ok(report.ok().and_then(|report| elsewhere(&report, engine)).map_or(Canary::Same(took), Canary::Elsewhere))
+    Ok(record.and_then(|record| elsewhere(&record, engine)).map_or(Canary::Same(took), Canary::Elsewhere))
 }
 
 /// Why some of it did not run on the engine.
-fn elsewhere(report: &Report, engine: &str) -> Option<String> {
+fn elsewhere(report: &Record, engine: &str) -> Option<String> {
     if let Some(here) = report.here.first() {
         return Some(format!("{} ran at once: {}", here.tool, here.reason));
     }
     let other = report.steps.iter().find(|step| step.engine.as_deref() != Some(engine));
     match other {
-        Some(step) => Some(format!("{} came from elsewhere ({})", step.label, step.served)),
+        Some(step) => Some(format!("{} came from elsewhere ({})", step.label, step.served.name())),
         None if report.steps.is_empty() => Some("the compilers were not seen".to_owned()),
         None => None,
     }

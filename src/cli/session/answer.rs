@@ -24,7 +24,7 @@ use super::seal::{SealError, SealedStep};
 use super::stdin::{self, WithStdin};
 use super::wire::{self, Answer, Message};
 use crate::console::write_plainly;
-use crate::report::{HereEntry, StepEntry};
+use crate::report::{Entry, HereRecord};
 use crate::stand_ins;
 
 /// What the shell says of a command that cannot be found.
@@ -127,17 +127,20 @@ impl Session {
     /// The real tool runs here and now.
     fn here(&self, socket: &UnixStream, message: &Message, call: &Call, reason: &Reason) -> io::Result<()> {
         let command = CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() };
-        self.deliveries.enter_here(HereEntry {
+        self.console.detail(&format!("run here: {} ({reason})", command.shown()));
+        // A process that is gone already has no descriptor, and nothing to be written down.
+        let process = process_descriptor(message.pid).ok();
+        let entry = HereRecord {
             tool: tool_name(call),
             command: command.shown(),
             reason: reason.to_string(),
-            directory: call.cwd.clone(),
-        });
+            directory: command.cwd,
+            ..HereRecord::default()
+        };
+        self.deliveries.recorder().enter_here(entry, process.as_ref().and_then(|process| process.try_clone().ok()));
         *self.told.lock().unwrap_or_else(PoisonError::into_inner).entry(call.tool.clone()).or_default() += 1;
         // A file that the shell made for the tool's output is half a file if everything dies now.
         let written = message.fds[1].as_ref().and_then(regular_file_behind);
-        // A process that is gone already has no descriptor, and nothing to be written down.
-        let process = process_descriptor(message.pid).ok();
         if let (Some(path), Some(_)) = (&written, &process) {
             self.placeholders.journal().started(path)?;
         }
@@ -183,21 +186,17 @@ impl Session {
         // What the call is made for comes first.
         let made = step.writes.first().and_then(|write| outputs.iter().find(|(tag, _)| tag.as_str() == write.tag));
         let label = made.map_or_else(|| command.shown(), |(_, path)| path.display().to_string());
-        self.deliveries.enter(
-            name,
-            StepEntry {
-                thunk: name.to_string(),
-                kind: kind_name(step.kind).into(),
-                tool: tool_name(call),
-                label: label.clone(),
-                served: "pending".into(),
-                engine: None,
-                wall_us: 0,
-                cpu_us: 0,
-                output_bytes: 0,
-                at_once: at_once.map(str::to_owned),
-            },
-        );
+        self.deliveries.recorder().enter(Entry {
+            thunk: name,
+            kind: kind_name(step.kind),
+            tool: tool_name(call),
+            label: label.clone(),
+            outputs: outputs.values().map(|path| path.to_string_lossy().into_owned()).collect(),
+            directory: &call.cwd,
+            command: command.shown(),
+            needs: thunk.dependencies().copied().collect(),
+            at_once,
+        });
         if self.deliveries.failed() && !self.options.keep_going && at_once.is_none() {
             write_to(message.fds[2].as_ref(), b"gg: not started, since an earlier step has failed\n");
             return self.exit(socket, message, 1);
@@ -214,7 +213,7 @@ impl Session {
         };
         if at_once.is_some() {
             if let Some(failed) = self.known_failure(&name, &thunk) {
-                self.deliveries.enter_known(&name);
+                self.deliveries.recorder().enter_known(&name, failed.status.cast_signed());
                 return self.failed_before(socket, message, call, step, &outputs, &alias.failed(&failed), variant);
             }
             self.coordinator.add(request);
@@ -233,7 +232,7 @@ impl Session {
         if is_wanted {
             self.coordinator.add(request);
         }
-        self.deliveries.expect(name, Delivery { outputs, unplaced, restore, command, stays: !is_wanted });
+        self.deliveries.expect(name, Delivery { unplaced, restore, command, stays: !is_wanted });
         self.exit(socket, message, 0)
     }
 
@@ -287,7 +286,7 @@ impl Session {
                 }
                 other => {
                     remove_made(step, outputs);
-                    let text = format!("gg: this step could not be run: {other}\n");
+                    let text = format!("gg: this step could not be run: {}\n", self.deliveries.failures().why(other));
                     write_to(message.fds[2].as_ref(), text.as_bytes());
                     1
                 }

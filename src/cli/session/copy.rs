@@ -146,11 +146,8 @@ impl Session {
             let command = Arc::new(CommandLine { argv: message.argv.clone(), cwd: message.cwd.clone() });
             let stays = !self.options.wanted.includes(&target, mode & 0o111 != 0);
             // It may have been computed in the meantime: then the copy is delivered at once.
-            let nothing = || BTreeMap::new();
-            self.deliveries.expect(
-                thunk,
-                Delivery { outputs: nothing(), unplaced: nothing(), restore: BTreeMap::new(), command, stays },
-            );
+            let (unplaced, restore) = (BTreeMap::new(), BTreeMap::new());
+            self.deliveries.expect(thunk, Delivery { unplaced, restore, command, stays });
         }
         Ok(true)
     }

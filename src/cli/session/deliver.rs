@@ -5,24 +5,23 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use gg_force::{Cause, Coordinator, Finished, Observer, Outcome, Served, ThunkFailure};
+use gg_force::{Coordinator, Finished, Observer, Outcome};
 use gg_ir::{Made, Name, Reduction, Reference, Tag};
 use gg_store::{Store, StoreError};
 
+use super::failures::{Failures, Run};
 use super::placeholders::Placeholders;
 use super::rescue::Steps;
 use crate::console::Console;
-use crate::report::{HereEntry, StepEntry};
+use crate::report::Recorder;
+use crate::shell;
 
 /// What one call waits for.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// Where the outputs go.
-    pub outputs: BTreeMap<Tag, PathBuf>,
-    /// Those of them for which no placeholder stands.
+    /// Where those outputs go for which no placeholder stands.
     pub unplaced: BTreeMap<Tag, PathBuf>,
     /// What a tool that changes files in place found there: a failure leaves that.
     pub restore: BTreeMap<PathBuf, (Reference, u32)>,
@@ -42,19 +41,14 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
+    /// What runs it again, wherever it is typed.
+    pub fn runnable(&self) -> String {
+        format!("cd {} && {}", shell::quote(self.cwd.as_os_str()), self.shown())
+    }
+
     /// The command line as a shell would take it.
     pub fn shown(&self) -> String {
-        self.argv.iter().map(|arg| quoted(&arg.to_string_lossy())).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// `text` as one word of a shell's command line.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+:,@%^".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+        shell::line(&self.argv)
     }
 }
 
@@ -63,6 +57,7 @@ enum Standing {
     Awaited(Vec<Delivery>),
     Ended {
         outcome: Outcome,
+        run: Run,
         /// A person has been told of its failure.
         told: bool,
     },
@@ -80,15 +75,10 @@ pub struct Deliveries {
     coordinator: OnceLock<Weak<Coordinator>>,
     thunks: Mutex<HashMap<Name, Standing>>,
     planned: Steps,
-    steps: Mutex<HashMap<Name, StepEntry>>,
-    here: Mutex<Vec<HereEntry>>,
-    notices: Mutex<Vec<String>>,
+    recorder: Arc<Recorder>,
     /// One lock for each group of thunks whose files are put into place.
     turns: [Mutex<()>; 32],
-    failed: AtomicBool,
-    failures: AtomicU64,
-    not_run: AtomicU64,
-    interrupted: AtomicBool,
+    failures: Failures,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -97,22 +87,22 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Deliveries {
     /// Nothing to deliver yet.
-    pub fn new(store: Arc<Store>, placeholders: Arc<Placeholders>, console: Arc<Console>) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        placeholders: Arc<Placeholders>,
+        console: Arc<Console>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
         Self {
+            failures: Failures::new(Arc::clone(&store), Arc::clone(&console)),
             store,
             placeholders,
             console,
             coordinator: OnceLock::new(),
             thunks: Mutex::default(),
             planned: Steps::default(),
-            steps: Mutex::default(),
-            here: Mutex::default(),
-            notices: Mutex::default(),
+            recorder,
             turns: Default::default(),
-            failed: AtomicBool::new(false),
-            failures: AtomicU64::new(0),
-            not_run: AtomicU64::new(0),
-            interrupted: AtomicBool::new(false),
         }
     }
 
@@ -147,17 +137,12 @@ impl Deliveries {
 
     /// Whether a step that was answered before it had run has failed.
     pub fn failed(&self) -> bool {
-        self.failed.load(Ordering::SeqCst)
+        self.failures.any()
     }
 
-    /// How many steps failed, and how many were not run because of it.
-    pub fn failures(&self) -> (u64, u64) {
-        (self.failures.load(Ordering::SeqCst), self.not_run.load(Ordering::SeqCst))
-    }
-
-    /// From now on, steps that end without a result are the interruption's doing and need no words.
-    pub fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::SeqCst);
+    /// What failed so far.
+    pub fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     /// The steps that have not ended, as they were planned.
@@ -165,27 +150,9 @@ impl Deliveries {
         &self.planned
     }
 
-    /// Enters a step into the report.
-    pub fn enter(&self, thunk: Name, entry: StepEntry) {
-        locked(&self.steps).entry(thunk).or_insert(entry);
-    }
-
-    /// Enters that how a step fails is known.
-    pub fn enter_known(&self, thunk: &Name) {
-        if let Some(step) = locked(&self.steps).get_mut(thunk).filter(|step| step.served == "pending") {
-            step.served = "cached".into();
-        }
-    }
-
-    /// Enters a call that runs here into the report.
-    pub fn enter_here(&self, entry: HereEntry) {
-        locked(&self.here).push(entry);
-    }
-
-    /// What there is to report: the steps in no order, the calls that ran here, the notices.
-    pub fn take_report(&self) -> (Vec<StepEntry>, Vec<HereEntry>, Vec<String>) {
-        let steps = locked(&self.steps).values().cloned().collect();
-        (steps, std::mem::take(&mut locked(&self.here)), std::mem::take(&mut locked(&self.notices)))
+    /// Who takes down what happens.
+    pub fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
     }
 
     /// A call whose placeholders stand gets what the thunk evaluates to: now, if that is known, or when it is.
@@ -193,10 +160,10 @@ impl Deliveries {
         let mut thunks = locked(&self.thunks);
         match thunks.entry(thunk).or_insert_with(|| Standing::Awaited(Vec::new())) {
             Standing::Awaited(waiting) => waiting.push(delivery),
-            Standing::Ended { outcome, told } => {
-                let (outcome, first) = (outcome.clone(), !std::mem::replace(told, true));
+            Standing::Ended { outcome, run, told } => {
+                let (outcome, run, first) = (outcome.clone(), run.clone(), !std::mem::replace(told, true));
                 drop(thunks);
-                self.deliver(&thunk, &delivery, &outcome, first);
+                self.deliver(&thunk, &delivery, &outcome, &run, first);
             }
         }
     }
@@ -270,7 +237,7 @@ impl Deliveries {
 
     /// Whether this session has planned the thunk.
     pub fn knows(&self, thunk: &Name) -> bool {
-        locked(&self.steps).contains_key(thunk)
+        self.recorder.knows(thunk)
     }
 
     fn write(&self, path: &Path, made: &Made) -> Result<(), (PathBuf, io::Error)> {
@@ -287,7 +254,7 @@ impl Deliveries {
         Ok(made.mode)
     }
 
-    fn deliver(&self, thunk: &Name, delivery: &Delivery, outcome: &Outcome, first: bool) {
+    fn deliver(&self, thunk: &Name, delivery: &Delivery, outcome: &Outcome, run: &Run, first: bool) {
         match outcome {
             Ok(reduction) => {
                 // First what has no placeholder (outputs that may be left out, and what nobody declared): as long as a
@@ -305,7 +272,7 @@ impl Deliveries {
                 self.placeholders.abandon(thunk);
                 self.restore(delivery);
                 if first {
-                    self.show_failure(delivery, failure);
+                    self.failures.tell(thunk, run, &delivery.command, &failure.cause);
                 }
             }
         }
@@ -333,65 +300,15 @@ impl Deliveries {
     }
 
     fn fail_placing(&self, thunk: &Name, path: &Path, error: &io::Error) {
-        self.failed.store(true, Ordering::SeqCst);
-        self.failures.fetch_add(1, Ordering::SeqCst);
         self.placeholders.abandon(thunk);
-        self.console
-            .notice(&format!("cannot write {}: {error}; free space or permissions, then build again", path.display()));
+        self.failures.tell_unwritten(path, &error.to_string());
     }
-
-    fn show_failure(&self, delivery: &Delivery, failure: &ThunkFailure) {
-        if self.interrupted.load(Ordering::SeqCst) {
-            return;
-        }
-        self.failed.store(true, Ordering::SeqCst);
-        let made = delivery
-            .outputs
-            .values()
-            .map(|path| shorter(path, &delivery.command.cwd).to_string())
-            .collect::<Vec<_>>()
-            .join(" ");
-        let (what, stdout, stderr): (String, &[u8], &[u8]) = match &failure.cause {
-            Cause::Program(program) => (failure.cause.to_string(), &program.stdout, &program.stderr),
-            Cause::Infrastructure(text) => (format!("could not be run by gg: {text}"), b"", b""),
-            Cause::Dependency(_) | Cause::Cancelled => {
-                self.not_run.fetch_add(1, Ordering::SeqCst);
-                return;
-            }
-        };
-        self.failures.fetch_add(1, Ordering::SeqCst);
-        let head =
-            format!("gg: failed: {made}\n  in {}\n  {}\n", delivery.command.cwd.display(), delivery.command.shown());
-        let mut text = head.into_bytes();
-        text.extend_from_slice(stderr);
-        if !stderr.is_empty() && !stderr.ends_with(b"\n") {
-            text.push(b'\n');
-        }
-        text.extend_from_slice(format!("gg: {made}: {what}\n").as_bytes());
-        self.console.output(stdout, &text);
-    }
-}
-
-fn shorter<'a>(path: &'a Path, cwd: &Path) -> std::path::Display<'a> {
-    path.strip_prefix(cwd).unwrap_or(path).display()
 }
 
 impl Observer for Deliveries {
     fn finished(&self, done: &Finished) {
         drop(self.planned.take(&done.name));
-        if let Some(step) = locked(&self.steps).get_mut(&done.name) {
-            (step.served, step.engine) = match (&done.result, &done.served) {
-                (Ok(_), Served::Executed { engine }) => ("executed".into(), Some(engine.to_string())),
-                (Ok(_), _) => ("cached".into(), None),
-                (Err(_), Served::NotRun) => ("not run".into(), None),
-                (Err(_), _) => ("failed".into(), None),
-            };
-            if let Ok(reduction) = &done.result {
-                (step.wall_us, step.cpu_us) = (reduction.cost.wall_us, reduction.cost.cpu_us);
-                let made = reduction.outputs.values().chain(reduction.undeclared.values());
-                step.output_bytes = made.map(|made| made.object.name().length()).sum();
-            }
-        }
+        self.recorder.finished(done);
         let waiting = {
             let mut thunks = locked(&self.thunks);
             let standing = thunks.entry(done.name).or_insert_with(|| Standing::Awaited(Vec::new()));
@@ -399,17 +316,17 @@ impl Observer for Deliveries {
                 Standing::Awaited(waiting) => (std::mem::take(waiting), false),
                 Standing::Ended { told, .. } => (Vec::new(), *told),
             };
-            *standing = Standing::Ended { outcome: done.result.clone(), told: told || !waiting.is_empty() };
+            let (run, told) = (Run::of(done), told || !waiting.is_empty());
+            *standing = Standing::Ended { outcome: done.result.clone(), run, told };
             waiting
         };
-        {
-            for (at, delivery) in waiting.iter().enumerate() {
-                self.deliver(&done.name, delivery, &done.result, at == 0);
-            }
+        for (at, delivery) in waiting.iter().enumerate() {
+            self.deliver(&done.name, delivery, &done.result, &Run::of(done), at == 0);
         }
     }
 
     fn notice(&self, text: &str) {
-        locked(&self.notices).push(text.to_owned());
+        self.console.detail(text);
+        self.recorder.notice(text);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +15,8 @@ use super::placeholders::Placeholders;
 pub struct SessionGuard {
     session: Arc<Session>,
     executed: Mutex<BTreeMap<PathBuf, u64>>,
+    /// The terminal, by the names under which programs open it.
+    terminals: Vec<FileId>,
 }
 
 impl SessionGuard {
@@ -23,7 +26,11 @@ impl SessionGuard {
             // Then the kernel leads hard links and mounts here.
             session.directories.keep_files();
         }
-        Self { session, executed: Mutex::default() }
+        // What every process calls its terminal, and what it is called itself.
+        let names = ["/dev/tty", "/proc/self/fd/2"].iter().filter(|_| session.console.is_terminal());
+        let terminals = names.filter_map(|name| std::fs::metadata(name).ok());
+        let terminals = terminals.map(|info| FileId { device: info.dev(), inode: info.ino() }).collect();
+        Self { session, executed: Mutex::default(), terminals }
     }
 
     /// Tools that were executed past the stand-ins, by path, and how often.
@@ -38,10 +45,16 @@ impl SessionGuard {
 
 impl Guard for SessionGuard {
     fn concerns(&self, file: FileId) -> bool {
-        self.session.placeholders.knows(file)
+        self.session.placeholders.knows(file) || self.terminals.contains(&file)
     }
 
-    fn produce(&self, path: &Path, _: FileId, _: Access) -> Result<(), i32> {
+    fn produce(&self, path: &Path, file: FileId, access: Access) -> Result<(), i32> {
+        if self.terminals.contains(&file) {
+            if access != Access::Stat {
+                self.session.console.make_way();
+            }
+            return Ok(());
+        }
         match Placeholders::at(path) {
             // It was overwritten, or has its content by now.
             None => Ok(()),

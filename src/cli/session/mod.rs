@@ -14,7 +14,7 @@
 //! - `stdin`: what a call reads from its standard input
 //! - `gather`, `seal`: from a model's step to a thunk
 //! - `placeholders`, `standing`, `journal`: what stands in the tree meanwhile, what is known of it, and what a crash leaves
-//! - `deliver`: results into the tree and before the person
+//! - `deliver`: results into the tree and before the person; `failures`: what is told of steps that failed
 //! - `guard`: programs that open placeholders, or execute tools
 //! - `detours`: where programs that execute a tool are led to
 //! - `rescue`: what is tried before a failure is believed
@@ -28,6 +28,7 @@ mod copy;
 mod deliver;
 mod detours;
 mod directories;
+mod failures;
 mod gather;
 mod guard;
 mod headers;

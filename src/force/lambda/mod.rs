@@ -9,6 +9,7 @@
 //! - `needs`: the objects that a step needs
 //! - `arrivals`: what workers made, on its way here
 //! - `shared`: results that several machines share
+//! - `log`: what calls came to, step by step
 //! - `tally`: [`Tally`]: what it all came to
 //! - `visit`: [`visit()`]: a call that asks for nothing but who is there
 //!
@@ -22,6 +23,7 @@ mod account;
 mod arrivals;
 mod call;
 mod chain;
+mod log;
 mod needs;
 mod options;
 mod shared;
@@ -94,6 +96,7 @@ pub(crate) struct Desk {
     limit: Limit,
     pace: Pace,
     tallies: Tallies,
+    workers: log::Workers,
     /// Why the service is not asked any more.
     down: OnceLock<String>,
     /// Who is told of that.
@@ -187,6 +190,7 @@ impl LambdaEngine {
             arrivals,
             pace: Pace::default(),
             tallies: Tallies::default(),
+            workers: log::Workers::default(),
             down: OnceLock::new(),
             on_down: OnceLock::new(),
             under_way: Arc::default(),

@@ -89,6 +89,7 @@ mod tests {
             kind: "compile".into(),
             label: "a.o".into(),
             expected: None,
+            log: crate::attempt::RunLog::new("lambda".into(), std::time::Duration::ZERO),
         };
         let needs = Needs::of(&work).unwrap();
         assert_eq!(needs.names.len(), 3);

@@ -12,7 +12,9 @@ use tokio::task::JoinSet;
 
 use super::Desk;
 use super::call::{CallEnd, call};
+use super::log::Call;
 use super::needs::Needs;
+use crate::attempt::AttemptEnd;
 use crate::engine::{EngineResult, Work};
 use crate::limit::backoff;
 use crate::pace::CALLS;
@@ -44,6 +46,8 @@ struct Trials {
     larger: bool,
     /// Whether a worker has had too little memory or time before, without a larger function to go to.
     outgrown: bool,
+    /// Why it is tried again.
+    trouble: Option<String>,
 }
 
 /// What follows an end.
@@ -74,12 +78,21 @@ impl Desk {
             }
         };
         let begun = Instant::now();
-        let mut trials =
-            Trials { begun, failures: 0, uploads: 0, throttled: 0, asked: begun, larger: false, outgrown: false };
+        let mut trials = Trials {
+            begun,
+            failures: 0,
+            uploads: 0,
+            throttled: 0,
+            asked: begun,
+            larger: false,
+            outgrown: false,
+            trouble: None,
+        };
         loop {
             if let Some(text) = self.down.get() {
                 return EngineResult::Declined { text: text.clone() };
             }
+            let prepared = Instant::now();
             let request = match self.request(work, &needs).await {
                 Ok(request) => request,
                 Err(result) => return result,
@@ -89,12 +102,21 @@ impl Desk {
                 _ => &self.options.function,
             };
             trials.asked = Instant::now();
-            let end = if request.len() > MESSAGE_LIMIT {
-                CallEnd::TooLarge
+            let (end, call) = if request.len() > MESSAGE_LIMIT {
+                (CallEnd::TooLarge, None)
             } else {
                 self.ask(work, function, Arc::new(request)).await
             };
-            match self.next(work, end, &mut trials).await {
+            let next = self.next(work, end, &mut trials).await;
+            if let Some(mut call) = call {
+                if let Next::Again(_) = next {
+                    call.attempt.end = AttemptEnd::Broken;
+                    call.attempt.trouble = trials.trouble.take().map(String::into_boxed_str).or(call.attempt.trouble);
+                }
+                let call = if call.attempt.duplicate { call } else { call.prepared(prepared) };
+                call.note(&work.log);
+            }
+            match next {
                 Next::Result(result) => {
                     if matches!(result, EngineResult::Declined { .. }) {
                         self.tallies.count(|tally| tally.given_back += 1);
@@ -176,29 +198,39 @@ impl Desk {
     }
 
     /// Calls the function, and again where that lags; the first answer counts. An end that is no answer leaves the word to
-    /// the calls that are still under way.
-    async fn ask(&self, work: &Work, function: &str, request: Arc<Vec<u8>>) -> CallEnd {
+    /// the calls that are still under way. Also the call whose end it is; the others are in the step's log.
+    async fn ask(&self, work: &Work, function: &str, request: Arc<Vec<u8>>) -> (CallEnd, Option<Call>) {
         let mut calls = JoinSet::new();
         let mut latest = self.send(&mut calls, 0, function, &request);
         let (mut sent, mut before) = (1, latest);
-        let mut last = CallEnd::Lost("the request was not sent".to_owned());
+        let mut last = (CallEnd::Lost("the request was not sent".to_owned()), None::<Call>);
+        // Those that have not ended.
+        let (mut live, length) = (vec![(0, latest)], request.len() as u64);
         loop {
             tokio::select! {
                 ended = calls.join_next() => match ended {
                     None => return last,
                     // A panic of ours; what it said is above.
-                    Some(Err(error)) => last = CallEnd::Lost(error.to_string()),
+                    Some(Err(error)) => last.0 = CallEnd::Lost(error.to_string()),
                     Some(Ok((number, begun, end))) => {
                         let end = self.ended(work, begun, end);
+                        live.retain(|(other, _)| *other != number);
+                        if let Some(earlier) = last.1.take() {
+                            earlier.note(&work.log);
+                        }
+                        let ended = Call::ended(begun, number, length, &end, &self.workers);
                         if matches!(end, CallEnd::Answer(..)) {
                             self.tallies.count(|tally| tally.duplicates_won += u64::from(number > 0));
-                            return end;
+                            for (number, begun) in live {
+                                Call::beaten(begun, number, length).note(&work.log);
+                            }
+                            return (end, Some(ended));
                         }
                         // What was refused has not been tried.
                         if matches!(end, CallEnd::Throttled(_)) {
                             (sent, latest) = (sent - 1, before);
                         }
-                        last = end;
+                        last = (end, Some(ended));
                     }
                 },
                 () = tokio::time::sleep(LOOK) => {
@@ -206,6 +238,7 @@ impl Desk {
                     if lags && sent < CALLS && self.under_way.load(Ordering::SeqCst) < self.limit.now() {
                         self.tallies.count(|tally| tally.duplicated += 1);
                         before = std::mem::replace(&mut latest, self.send(&mut calls, sent, function, &request));
+                        live.push((sent, latest));
                         sent += 1;
                     }
                 }
@@ -289,6 +322,7 @@ impl Desk {
     /// Tries again, so often. A service that has answered nobody meanwhile is believed to be gone.
     fn failed(&self, text: &str, trials: &mut Trials, of_service: bool) -> Next {
         trials.failures += 1;
+        trials.trouble = Some(text.to_owned());
         if trials.failures <= self.options.retries {
             return Next::Again(jitter(backoff(trials.failures)));
         }
@@ -300,6 +334,7 @@ impl Desk {
     }
 
     fn outgrown(&self, text: String, trials: &mut Trials) -> Next {
+        trials.trouble = Some(text.clone());
         if self.options.larger.is_some() && !std::mem::replace(&mut trials.larger, true) {
             return Next::Again(Duration::ZERO);
         }
@@ -408,6 +443,7 @@ impl Desk {
     /// Objects are gone, or damaged: those that are here are uploaded again, the others have to be made again.
     fn upload_again(&self, missing: Missing, trials: &mut Trials) -> Next {
         trials.uploads += 1;
+        trials.trouble = Some("objects that it needs were gone from the store, or damaged".to_owned());
         self.tallies.count(|tally| tally.uploaded_again += 1);
         self.inventory.forget_since(&missing, trials.asked);
         let gone = |name: &&Name| !self.store.holds(name);

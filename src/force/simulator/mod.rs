@@ -10,6 +10,7 @@
 //! - `scheduling`: [`Scheduling`]: what is compared
 //! - `driver`: the loop; `agenda`: what is to happen; `requests`: what the Lambda engine does; `thunks`: recorded steps as
 //!   thunks
+//! - `calls`: [`SimulatedCall`]: what each call did
 //! - `phase`, `chain`: where the time went
 //! - `bounds`: [`Bounds`]: what no schedule can beat
 //! - `outcome`: [`Simulation`]: what came out
@@ -25,6 +26,7 @@
 mod agenda;
 mod bare;
 mod bounds;
+mod calls;
 mod chain;
 mod driver;
 mod model;
@@ -42,8 +44,9 @@ mod thunks;
 
 pub use bare::Bare;
 pub use bounds::Bounds;
+pub use calls::SimulatedCall;
 pub use model::{ClientModel, FunctionModel, Model, ModelError, Prices, ScalingModel, StoreModel, TroubleModel};
-pub use outcome::{Share, SimulatedStep, Simulation, simulate};
+pub use outcome::{Share, SimulatedStep, Simulation, simulate, simulate_in_detail};
 pub use phase::Phase;
 pub use recording::{Problem, RecordedStep, Recording, RecordingError};
 pub use scheduling::{Scheduling, SchedulingError};

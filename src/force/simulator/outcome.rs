@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::bounds::Bounds;
+use super::calls::SimulatedCall;
 use super::chain::{realised, tail};
 use super::driver::Driver;
 use super::model::Model;
@@ -68,6 +69,9 @@ pub struct Simulation {
     /// What each step went through.
     #[serde(skip)]
     pub outcomes: Vec<SimulatedStep>,
+    /// Each call for each step, in the order in which they ended, if that was asked for.
+    #[serde(skip)]
+    pub calls: Vec<SimulatedCall>,
 }
 
 /// A part of the makespan.
@@ -84,6 +88,8 @@ pub struct Share {
 /// One step of a simulated build. Times are seconds from the build's start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SimulatedStep {
+    /// When it had been inferred.
+    pub inferred_s: f64,
     /// When all that it needs was there.
     pub ready_s: f64,
     /// When it had a result.
@@ -96,9 +102,34 @@ pub struct SimulatedStep {
 
 /// Builds a recorded graph on so many imagined workers. The same for the same seed.
 pub fn simulate(recording: &Recording, model: &Model, workers: usize, scheduling: Scheduling, seed: u64) -> Simulation {
+    run(recording, model, workers, (scheduling, seed), false)
+}
+
+/// [`simulate`], with [`Simulation::calls`].
+pub fn simulate_in_detail(
+    recording: &Recording,
+    model: &Model,
+    workers: usize,
+    scheduling: Scheduling,
+    seed: u64,
+) -> Simulation {
+    run(recording, model, workers, (scheduling, seed), true)
+}
+
+fn run(
+    recording: &Recording,
+    model: &Model,
+    workers: usize,
+    (scheduling, seed): (Scheduling, u64),
+    in_detail: bool,
+) -> Simulation {
     let workers = workers.max(1);
     let mut driver = Driver::new(recording, model, workers, scheduling, seed);
+    if in_detail {
+        driver.requests.keep_calls();
+    }
     driver.run();
+    let calls = driver.requests.take_calls(driver.now);
     let traces = &driver.traces;
     let end = traces.iter().filter_map(|trace| trace.ended).max().unwrap_or_default();
     let (mut spent, chain_steps) = realised(recording, traces);
@@ -149,12 +180,14 @@ pub fn simulate(recording: &Recording, model: &Model, workers: usize, scheduling
         outcomes: traces
             .iter()
             .map(|trace| SimulatedStep {
+                inferred_s: trace.arrived.unwrap_or_default().as_secs_f64(),
                 ready_s: trace.ready.as_secs_f64(),
                 ended_s: trace.ended.unwrap_or_default().as_secs_f64(),
                 computed_s: computed(&trace.spent),
                 done: !trace.failed,
             })
             .collect(),
+        calls,
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agenda::{Agenda, Happening};
+use super::calls::{SimulatedCall, calls};
 use super::phase::{Phase, Spent};
 use super::service::{Load, Service, Worker};
+use crate::attempt::AttemptEnd;
 use crate::ids::RunId;
 use crate::limit::{Limit, backoff};
 use crate::pace::{CALLS, Pace};
@@ -52,6 +54,8 @@ struct Call {
     begun: Duration,
     shared: Spent,
     own: Vec<Spent>,
+    /// The steps in it, where calls are kept.
+    steps: Vec<u32>,
     dies: bool,
     is_duplicate: bool,
 }
@@ -92,6 +96,8 @@ pub(super) struct Requests {
     /// Requests that have not been answered.
     open: usize,
     under_way: usize,
+    /// Calls that have ended, if they are kept.
+    log: Option<Vec<SimulatedCall>>,
 }
 
 impl Requests {
@@ -107,6 +113,27 @@ impl Requests {
             calls: Vec::new(),
             open: 0,
             under_way: 0,
+            log: None,
+        }
+    }
+
+    /// From now on, keeps what each call came to.
+    pub fn keep_calls(&mut self) {
+        self.log = Some(Vec::new());
+    }
+
+    /// What calls came to, those included that nobody waits for any more at this time.
+    pub fn take_calls(&mut self, now: Duration) -> Vec<SimulatedCall> {
+        for call in std::mem::take(&mut self.calls).into_iter().flatten() {
+            self.log(&call, now, AttemptEnd::Beaten);
+        }
+        self.log.take().unwrap_or_default()
+    }
+
+    fn log(&mut self, call: &Call, now: Duration, end: AttemptEnd) {
+        if let Some(log) = &mut self.log {
+            let Call { worker, begun, shared, own, steps, is_duplicate, .. } = call;
+            log.extend(calls(steps, worker.number(), (*begun, now), shared, own, (end, *is_duplicate)));
         }
     }
 
@@ -174,6 +201,7 @@ impl Requests {
             begun: now,
             shared: times.shared,
             own: times.own,
+            steps: if self.log.is_some() { request.jobs.iter().map(|job| job.step).collect() } else { Vec::new() },
             dies: times.dies.is_some(),
             is_duplicate: request.live > 1,
         };
@@ -202,6 +230,15 @@ impl Requests {
     /// A call has ended. The answer, if it brings one.
     pub fn call_ends(&mut self, number: u32, now: Duration, agenda: &mut Agenda) -> Option<Answer> {
         let call = self.calls[number as usize].take()?;
+        let done = self.requests[call.request as usize].done;
+        let end = if done {
+            AttemptEnd::Beaten
+        } else if call.dies {
+            AttemptEnd::Broken
+        } else {
+            AttemptEnd::Done
+        };
+        self.log(&call, now, end);
         let request = &mut self.requests[call.request as usize];
         if call.dies {
             self.service.bury();

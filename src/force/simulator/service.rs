@@ -10,6 +10,13 @@ use super::random::Random;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Worker(u32);
 
+impl Worker {
+    /// Its number, from 0, in the order in which workers were started.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// What a step moves and computes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Load {

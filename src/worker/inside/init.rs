@@ -4,7 +4,7 @@
 //! itself when the worker process dies.
 
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
@@ -17,7 +17,6 @@ use super::namespaces::set_read_only;
 use super::relocated::Place;
 use super::root::Root;
 use super::tool::{self, Failed};
-use super::watch::Streams;
 use super::{Step, StepError, Worker, shown, step};
 use crate::codec::Writer;
 use crate::reply::Ended;
@@ -42,7 +41,7 @@ pub(super) fn start(
     request: &Request<'_>,
     root: Option<&Root>,
     place: Option<&Place>,
-    streams: &Streams,
+    streams: [BorrowedFd<'_>; 3],
 ) -> Step<Running> {
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(step("make a pipe"));
     let ((report, report_here), (life_there, life)) = (pipe()?, pipe()?);
@@ -72,7 +71,7 @@ fn live(
     request: &Request<'_>,
     root: Option<&Root>,
     place: Option<&Place>,
-    streams: &Streams,
+    streams: [BorrowedFd<'_>; 3],
     life: &OwnedFd,
 ) -> Step<Ended> {
     let isolated = worker.setup.kind == SandboxKind::Namespace;
@@ -95,7 +94,7 @@ fn live(
         enter(worker, request, root)?;
     }
     let begun = Instant::now();
-    let fds = streams.there().map(|fd| fd.as_raw_fd());
+    let fds = streams.map(|fd| fd.as_raw_fd());
     let pid = match tool::spawn(request, place, fds, worker.files, root.is_some()) {
         Ok(pid) => pid,
         Err((Failed::Exec, errno)) => return Ok(Ended::CannotStart { errno }),

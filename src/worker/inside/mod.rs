@@ -23,7 +23,7 @@ mod relocated;
 #[cfg(not(feature = "relocated"))]
 #[path = "unrelocated.rs"]
 mod relocated;
-mod root;
+pub(crate) mod root;
 mod tool;
 mod watch;
 
@@ -66,6 +66,8 @@ pub(crate) struct Setup {
     pub scratch: PathBuf,
     /// The most bytes of one sandbox's tmpfs.
     pub tmpfs_bytes: u64,
+    /// It is for one program only, a visitor's, which has the visitor's own streams.
+    pub visit: bool,
 }
 
 impl Setup {
@@ -78,6 +80,7 @@ impl Setup {
         });
         w.text(self.scratch.as_os_str());
         w.number(self.tmpfs_bytes);
+        w.byte(self.visit.into());
         w.0
     }
 
@@ -89,7 +92,7 @@ impl Setup {
             b'p' => SandboxKind::Plain,
             _ => return r.invalid(),
         };
-        Ok(Self { kind, scratch: r.text()?.into(), tmpfs_bytes: r.number()? })
+        Ok(Self { kind, scratch: r.text()?.into(), tmpfs_bytes: r.number()?, visit: r.byte()? != 0 })
     }
 }
 
@@ -140,6 +143,9 @@ fn serve(link: &mut Link) -> io::Result<()> {
     link.send(&Reply::Hello(ready).encode(), &[])?;
     if failed {
         return Ok(());
+    }
+    if worker.setup.visit {
+        return worker.visit(link);
     }
     let mut shelf = None;
     while let Some(frame) = link.receive()? {
@@ -203,6 +209,26 @@ impl Worker {
         Ok(true)
     }
 
+    /// Runs a visitor's program and answers how it ended.
+    fn visit(&self, link: &mut Link) -> io::Result<()> {
+        let Some(frame) = link.receive()? else { return Ok(()) };
+        let [Some(input), Some(out), Some(err)] = [link.take_fd(), link.take_fd(), link.take_fd()] else {
+            return Err(io::Error::other("a visit without its three streams"));
+        };
+        let request = Request::decode(&frame, None)?;
+        let ended = self
+            .try_visit(&request, [input, out, err], link)
+            .unwrap_or_else(|StepError { step, errno }| Ended::Setup { step, errno });
+        link.send(&Reply::End { ended, stdout: Vec::new(), stderr: Vec::new() }.encode(), &[])
+    }
+
+    fn try_visit(&self, request: &Request<'_>, streams: [OwnedFd; 3], link: &mut Link) -> Step<Ended> {
+        let root = Root::new(&self.setup, request)?;
+        let there = streams.each_ref().map(AsFd::as_fd);
+        let running = init::start(self, request, Some(&root), None, there)?;
+        watch::attend(running, link)
+    }
+
     fn sandboxed(&self, request: &Request<'_>, link: &mut Link) -> io::Result<Run> {
         Ok(self
             .try_sandboxed(request, link)
@@ -221,7 +247,7 @@ impl Worker {
             SandboxKind::Plain => None,
         };
         let streams = watch::Streams::open(request)?;
-        let running = init::start(self, request, root.as_ref(), place.as_ref(), &streams)?;
+        let running = init::start(self, request, root.as_ref(), place.as_ref(), streams.there())?;
         let mut watched = watch::watch(running, streams, request, self.setup.kind, link)?;
         if let Some(reason) = place.as_ref().and_then(|place| place.unfit(&watched)) {
             watched.ended = Ended::Unfit { reason };

@@ -30,7 +30,7 @@ pub(super) struct Root {
 /// since Linux 6.13 a change after somebody has looked always gets another one ("multigrain timestamps"). So it must be read
 /// from each file: no clock tells what a file's would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Made {
+pub(crate) struct Made {
     inode: u64,
     size: i64,
     mode: u32,
@@ -74,7 +74,7 @@ impl Root {
     }
 }
 
-pub(super) fn put(root: impl AsFd, op: &Op<'_>) -> Result<Option<Made>, Errno> {
+pub(crate) fn put(root: impl AsFd, op: &Op<'_>) -> Result<Option<Made>, Errno> {
     let path = op.path.as_os_str();
     match &op.what {
         What::Dir { mode } => {

@@ -28,6 +28,7 @@ struct Plan {
     umask: libc::mode_t,
     memory_limit: u64,
     drop_capabilities: bool,
+    visit: bool,
     files: libc::rlimit,
     /// Set where the child and its parent share memory.
     errno: AtomicI32,
@@ -86,6 +87,7 @@ pub(super) fn spawn(
         umask: request.umask & 0o777,
         memory_limit: request.memory_limit,
         drop_capabilities,
+        visit: request.visit,
         files,
         errno: AtomicI32::new(0),
         failed: AtomicI32::new(0),
@@ -159,7 +161,9 @@ extern "C" fn child(plan: *mut c_void) -> c_int {
 fn become_program(plan: &Plan) -> Failed {
     // SAFETY: plain system calls on what `plan` holds.
     unsafe {
-        libc::setsid();
+        if !plan.visit {
+            libc::setsid();
+        }
         // Without a process namespace nothing else ends the program when its parent is killed.
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
         if libc::chdir(plan.cwd) != 0 {

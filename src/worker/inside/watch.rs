@@ -186,6 +186,31 @@ pub(super) fn watch(
     Ok(Run { ended, stdout: out, stderr: err, gone, ..Run::default() })
 }
 
+/// Stays with a visitor's program, which has the visitor's own streams, until it is gone. Killed with all that it started when the
+/// other end of the link is closed.
+pub(super) fn attend(running: Running, link: &mut Link) -> Step<Ended> {
+    let mut report = Capture::new(running.report, 1 << 16);
+    let mut killed = None;
+    while let Some(fd) = &report.fd {
+        let mut fds = [PollFd::new(fd, PollFlags::IN), PollFd::from_borrowed_fd(link.as_fd(), PollFlags::IN)];
+        let fds = if killed.is_none() { &mut fds[..] } else { &mut fds[..1] };
+        match poll(fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(step("wait for the program")(errno)),
+        }
+        let [said, closed] = [0, 1].map(|at| fds.get(at).is_some_and(|fd| !fd.revents().is_empty()));
+        if said {
+            report.read();
+        }
+        if closed && !link.fill().unwrap_or(false) {
+            kill(running.pid, true);
+            killed = Some(Ended::Cancelled);
+        }
+    }
+    let signal = reap(running.pid);
+    Ok(killed.unwrap_or_else(|| Ended::read(&mut Reader(&report.held)).unwrap_or(Ended::Died { signal })))
+}
+
 /// Kills the first process, and with it the sandbox; until when to wait for that.
 fn kill(pid: libc::pid_t, namespaces: bool) -> Instant {
     // SAFETY: a child of this process that was not reaped yet.

@@ -45,8 +45,20 @@ impl Planner {
         Self { farm: Farm::new(store.clone(), mounts), store, shelves: Mutex::default() }
     }
 
-    /// The request for a job, with everything that its sandbox holds.
+    /// The request for a job, with everything that its sandbox holds, small values included.
+    pub fn unshelved(&self, job: &Job<'_>) -> Result<Request<'static>> {
+        let mut request = self.planned(job, 0, None)?;
+        request.stdin = stdin_of(job, &self.store)?;
+        Ok(request)
+    }
+
+    /// The request for a job, with everything that its sandbox holds but its standard input.
     pub fn request(&self, job: &Job<'_>, memory_limit: u64) -> Result<Planned> {
+        let shelf = self.shelves().current();
+        Ok(Planned { request: self.planned(job, memory_limit, shelf.as_ref())?, shelf })
+    }
+
+    fn planned(&self, job: &Job<'_>, memory_limit: u64, shelf: Option<&Arc<Shelf>>) -> Result<Request<'static>> {
         let function = &job.description.function;
         let mut layers = Layers::new(&self.farm);
         for (path, input) in &job.description.inputs {
@@ -71,9 +83,8 @@ impl Planner {
         }
         let mut request = bare_request(job, memory_limit);
         request.temporary = temporary;
-        let shelf = self.shelves().current();
-        request.ops = layers.emit(self, shelf.as_ref())?;
-        Ok(Planned { request, shelf })
+        request.ops = layers.emit(self, shelf)?;
+        Ok(request)
     }
 
     fn shelves(&self) -> MutexGuard<'_, Shelves> {
@@ -134,6 +145,7 @@ pub(crate) fn bare_request(job: &Job<'_>, memory_limit: u64) -> Request<'static>
         stdin: OsString::new(),
         merged: job.description.is_merged(),
         terminal: job.terminal,
+        visit: false,
         memory_limit,
         outputs: job.description.outputs.values().map(|output| output.path.as_path().into()).collect(),
         temporary: Vec::new(),
