@@ -2,13 +2,14 @@
 //! compressed, and become a [`StepRecord`] when the record is written.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use gg_force::{Attempt, AttemptEnd, Cause, Finished};
-use gg_ir::Name;
+use gg_ir::{Input, Name, Reference, Thunk};
 
 use super::endings::Endings;
 use super::record::{AttemptRecord, End, HereRecord, Served, StepRecord};
@@ -18,6 +19,25 @@ use super::texts::{Text, Texts};
 const LONGEST_OUTPUT: usize = 256 << 10;
 /// ... and as much of all of them: with `make -k`, everything may fail.
 const ALL_OUTPUT: usize = 32 << 20;
+
+/// What a step reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read<'a> {
+    /// The output of a thunk.
+    Output(&'a Name),
+    /// A file: one that a step made has become real by now, if that step has ended.
+    File(&'a Path),
+}
+
+/// The files that a thunk reads, without directories of the system.
+pub fn reads(thunk: &Thunk) -> Vec<Read<'_>> {
+    let files = thunk.inputs.iter().filter_map(|(path, input)| match input {
+        Input::File { object: Reference::Output(name, _), .. } => Some(Read::Output(name)),
+        Input::File { .. } => Some(Read::File(path.as_path())),
+        _ => None,
+    });
+    files.collect()
+}
 
 /// What is known of a step when it is inferred.
 pub struct Entry<'a> {
@@ -35,8 +55,8 @@ pub struct Entry<'a> {
     pub directory: &'a Path,
     /// The command line, as a shell takes it.
     pub command: String,
-    /// The thunks that it needs; those of other builds among them are left out.
-    pub needs: Vec<Name>,
+    /// What it reads: outputs of this build's steps among that are what it needs.
+    pub reads: Vec<Read<'a>>,
     /// Why its result is awaited, if it is.
     pub at_once: Option<&'static str>,
 }
@@ -69,6 +89,8 @@ struct Failure {
 #[derive(Default)]
 struct Steps {
     places: HashMap<Name, u32>,
+    /// The latest step that makes a file, by a hash of its path: tens of thousands of paths would take more room.
+    makers: HashMap<u64, u32>,
     drafts: Vec<Draft>,
     texts: Option<Texts>,
     /// Bytes of what failed steps wrote.
@@ -78,6 +100,7 @@ struct Steps {
 /// Takes down one run.
 pub struct Recorder {
     begun: Instant,
+    hasher: RandomState,
     steps: Mutex<Steps>,
     here: Arc<Mutex<Vec<HereRecord>>>,
     endings: OnceLock<Option<Arc<Endings>>>,
@@ -97,6 +120,7 @@ impl Recorder {
     pub fn new(begun: Instant) -> Self {
         Self {
             begun,
+            hasher: RandomState::new(),
             steps: Mutex::default(),
             here: Arc::default(),
             endings: OnceLock::new(),
@@ -107,13 +131,18 @@ impl Recorder {
     /// Enters a step that has just been inferred; only the first of those with the same thunk.
     pub fn enter(&self, entry: Entry<'_>) {
         let inferred = self.begun.elapsed();
-        let Entry { thunk, kind, tool, label, outputs, directory, command, needs, at_once } = entry;
+        let Entry { thunk, kind, tool, label, outputs, directory, command, reads, at_once } = entry;
+        let hash = |path: &Path| self.hasher.hash_one(path.as_os_str());
         let text = Text { tool, label, outputs, directory: directory.to_string_lossy().into_owned(), command };
         let mut steps = locked(&self.steps);
         if steps.places.contains_key(&thunk) {
             return;
         }
-        let mut needs: Vec<u32> = needs.iter().filter_map(|name| steps.places.get(name).copied()).collect();
+        let needs = reads.into_iter().filter_map(|read| match read {
+            Read::Output(name) => steps.places.get(name).copied(),
+            Read::File(path) => steps.makers.get(&hash(path)).copied(),
+        });
+        let mut needs: Vec<u32> = needs.collect();
         needs.sort_unstable();
         needs.dedup();
         if steps.texts.is_none() {
@@ -125,6 +154,9 @@ impl Recorder {
         }
         let place = steps.drafts.len() as u32;
         steps.places.insert(thunk, place);
+        for path in &text.outputs {
+            steps.makers.insert(hash(Path::new(path)), place);
+        }
         steps.drafts.push(Draft {
             thunk,
             kind,
@@ -367,7 +399,7 @@ mod tests {
                 "gcc {} -c -o {output}",
                 "-I/project/include -DSOME_MACRO=1 -Wall -Wextra -O2 ".repeat(20)
             ),
-            needs: number.checked_sub(7).map(name).into_iter().chain([name(u32::MAX)]).collect(),
+            reads: vec![Read::File(Path::new("/project/source.c"))],
             at_once: None,
         }
     }
@@ -400,7 +432,14 @@ mod tests {
         const STEPS: u32 = 50_000;
         let recorder = Recorder::new(Instant::now());
         for number in 0..STEPS {
-            recorder.enter(entry(number));
+            // By what has not been made yet, and by what has.
+            let needed = number.checked_sub(7).map(|number| (name(number), entry(number).label));
+            let mut entry = entry(number);
+            if let Some((thunk, label)) = &needed {
+                let read = if number.is_multiple_of(2) { Read::Output(thunk) } else { Read::File(Path::new(label)) };
+                entry.reads.push(read);
+            }
+            recorder.enter(entry);
         }
         recorder.enter(entry(5));
         for number in 0..STEPS {
