@@ -10,7 +10,7 @@ use gg_ir::{AbsPath, Name, Thunk};
 use gg_store::Store;
 
 use super::record::{Record, StepRecord};
-use super::recorder::{Entry, Recorder};
+use super::recorder::{Entry, Recorder, reads};
 use crate::shell;
 
 /// Enters each step when it ends, and passes on what it is told.
@@ -42,7 +42,7 @@ impl Forced {
             outputs: step.outputs.clone(),
             directory: Path::new(&step.directory),
             command: step.command.clone(),
-            needs: thunk.dependencies().copied().collect(),
+            reads: reads(&thunk),
             at_once: None,
         });
     }

@@ -33,5 +33,5 @@ pub use forced::Forced;
 pub use imagined::imagined;
 pub use print::{moment, seconds};
 pub use record::{AttemptRecord, End, EngineRecord, HereRecord, Record, Served, StepRecord, VERSION};
-pub use recorder::{Entry, Recorder};
+pub use recorder::{Entry, Recorder, reads};
 pub use runs::{RunName, Runs};
