@@ -100,8 +100,8 @@ pub fn steps(graph: &Graph) -> String {
 }
 
 fn kind_and_time(node: &Node) -> String {
-    let time = if node.wall_us == 0 { String::new() } else { format!("  {:.2} s", node.wall_us as f64 / 1e6) };
-    let files = node.files.map_or(String::new(), |files| format!("  {files} files"));
+    let time = if node.wall_us == 0 { String::new() } else { format!(", {:.2} s", node.wall_us as f64 / 1e6) };
+    let files = node.files.map_or(String::new(), |files| format!(", {files} files"));
     format!("{}{time}{files}", node.what())
 }
 
