@@ -259,3 +259,20 @@ fn what_output_means() {
     assert!(matches(&["a", "...", "d [..] s"], &["a", "b", "c", "d 0.17 s"]));
     assert!(matches(&["..."], &[]) && !matches(&["a"], &["a", "b"]) && !matches(&["x[..]y"], &["xz"]));
 }
+
+/// The pictures of how gg works show what the code has.
+#[test]
+fn pictures_match_the_code() {
+    let values = |picture: &str, attribute: &str| -> BTreeSet<String> {
+        let text = read(&format!("docs/pictures/{picture}.svg"));
+        let rest = text.split(&format!("{attribute}=\"")).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        rest.collect()
+    };
+    let code = read("src/force/node.rs");
+    let (_, states) = code.split_once("enum State {\n").unwrap();
+    let states = states.split("\n}").next().unwrap().lines().map(str::trim).filter(|line| line.starts_with(char::is_uppercase));
+    let states = states.map(|line| line.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned());
+    assert_eq!(values("thunk", "data-state"), states.collect());
+    let places = values("call", "data-code");
+    assert!(places.len() > 5 && places.iter().all(|place| root().join(place).exists()), "{places:?}");
+}
