@@ -46,10 +46,17 @@ fn blocks(name: &str) -> Vec<Block> {
             block.text.push_str(line);
             block.text.push('\n');
         } else {
-            assert!(!line.trim_start().starts_with("```"), "{name}:{line_number}: a block that is indented is not seen");
+            assert!(
+                !line.trim_start().starts_with("```"),
+                "{name}:{line_number}: a block that is indented is not seen"
+            );
             let indented = line.starts_with("    ") && blank && !list;
             assert!(!indented, "{name}:{line_number}: commands stand in blocks with ```sh, so that they are tested");
-            list = if line.is_empty() { list } else { line.starts_with(['-', '*', ' ']) || line.starts_with(|c: char| c.is_ascii_digit()) };
+            list = if line.is_empty() {
+                list
+            } else {
+                line.starts_with(['-', '*', ' ']) || line.starts_with(|c: char| c.is_ascii_digit())
+            };
         }
         blank = line.trim().is_empty();
     }
@@ -58,7 +65,8 @@ fn blocks(name: &str) -> Vec<Block> {
 }
 
 fn documents() -> BTreeSet<String> {
-    let names = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names =
+        fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).chain(["README.md".into()]).collect()
 }
 
@@ -79,7 +87,12 @@ fn shell(project: &Project, script: &str) -> (i32, String) {
     let log = tempfile::NamedTempFile::new().unwrap();
     let append = || fs::OpenOptions::new().append(true).open(log.path()).unwrap();
     let mut command = project.command("sh");
-    command.args(["-eu", "-c", script]).env("PATH", path).env("HOME", home).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
+    command
+        .args(["-eu", "-c", script])
+        .env("PATH", path)
+        .env("HOME", home)
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_DATA_HOME");
     let status = command.stdout(append()).stderr(append()).status().unwrap();
     (status.code().unwrap_or(-1), fs::read_to_string(log.path()).unwrap())
 }
@@ -180,9 +193,12 @@ fn commands_and_options_that_are_named_exist() {
             if words.next() != Some("gg") {
                 continue;
             }
-            let command = words.next().filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).unwrap_or_default();
+            let command =
+                words.next().filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).unwrap_or_default();
             let help = helps.entry(command.to_owned()).or_insert_with(|| {
-                let ran = project.gg(&[&["help"], if command.is_empty() { &[][..] } else { std::slice::from_ref(&command) }].concat());
+                let ran =
+                    project.gg(&[&["help"], if command.is_empty() { &[][..] } else { std::slice::from_ref(&command) }]
+                        .concat());
                 (ran.status == 0).then_some(ran.stdout)
             });
             let Some(help) = help else {
@@ -193,7 +209,8 @@ fn commands_and_options_that_are_named_exist() {
             };
             looked_at += 1;
             // What follows `--` is the build's, and what `deploy` takes is its clouds'.
-            let own = words.take_while(|word| *word != "--").filter(|word| word.starts_with("--") && command != "deploy");
+            let own =
+                words.take_while(|word| *word != "--").filter(|word| word.starts_with("--") && command != "deploy");
             for option in own {
                 let option = option.split(['=', '|', '[', ',']).next().unwrap_or(option);
                 if !help.contains(option) {
@@ -265,12 +282,14 @@ fn what_output_means() {
 fn pictures_match_the_code() {
     let values = |picture: &str, attribute: &str| -> BTreeSet<String> {
         let text = read(&format!("docs/pictures/{picture}.svg"));
-        let rest = text.split(&format!("{attribute}=\"")).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        let rest =
+            text.split(&format!("{attribute}=\"")).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
         rest.collect()
     };
     let code = read("src/force/node.rs");
     let (_, states) = code.split_once("enum State {\n").unwrap();
-    let states = states.split("\n}").next().unwrap().lines().map(str::trim).filter(|line| line.starts_with(char::is_uppercase));
+    let states =
+        states.split("\n}").next().unwrap().lines().map(str::trim).filter(|line| line.starts_with(char::is_uppercase));
     let states = states.map(|line| line.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned());
     assert_eq!(values("thunk", "data-state"), states.collect());
     let places = values("call", "data-code");

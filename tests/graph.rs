@@ -36,7 +36,17 @@ fn shown(project: &Project, args: &[&str]) -> Vec<String> {
 fn what_a_file_comes_from() {
     let project = library();
     project.gg_make(&[]).ok();
-    let app = ["compile main.o", "compile a.o", "compile b.o", "archive l.a", "<- a.o", "<- b.o", "link app", "<- main.o", "<- l.a"];
+    let app = [
+        "compile main.o",
+        "compile a.o",
+        "compile b.o",
+        "archive l.a",
+        "<- a.o",
+        "<- b.o",
+        "link app",
+        "<- main.o",
+        "<- l.a",
+    ];
     let sorted = |mut lines: Vec<String>| {
         lines.sort();
         lines
@@ -46,8 +56,14 @@ fn what_a_file_comes_from() {
     assert!(shown(&project, &[]).contains(&"compile other.o".to_owned()));
     // What is left out is passed through.
     let gcc = shown(&project, &["app", "--kind", "compile", "--kind", "link"]);
-    assert_eq!(sorted(gcc), ["<- a.o", "<- b.o", "<- main.o", "compile a.o", "compile b.o", "compile main.o", "link app"]);
-    assert_eq!(sorted(shown(&project, &["app", "--depth", "1"])), ["<- l.a", "<- main.o", "archive l.a", "compile main.o", "link app"]);
+    assert_eq!(
+        sorted(gcc),
+        ["<- a.o", "<- b.o", "<- main.o", "compile a.o", "compile b.o", "compile main.o", "link app"]
+    );
+    assert_eq!(
+        sorted(shown(&project, &["app", "--depth", "1"])),
+        ["<- l.a", "<- main.o", "archive l.a", "compile main.o", "link app"]
+    );
     assert_eq!(shown(&project, &["--tool", "ar"]), ["archive l.a"]);
     let none = project.gg(&["graph", "main.c"]);
     assert!(none.status == 2 && none.stderr.contains("makes main.c"), "{none:?}");

@@ -12,7 +12,9 @@ fn which_gg_this_is() {
     project.write("gg.toml", "engine = ['local:1']\n");
     let long = project.gg(&["--version", "--verbose"]).ok().stdout;
     assert!(long.starts_with(&short), "{long}");
-    let row = |name: &str| long.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {long}")).trim();
+    let row = |name: &str| {
+        long.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {long}")).trim()
+    };
     assert_eq!(row("store"), project.store().to_str().unwrap());
     assert_eq!((row("config"), row("engines")), (project.path("gg.toml").to_str().unwrap(), "local"));
     assert_eq!((row("sandbox"), row("watching")), ("namespaces", "yes"));
@@ -28,7 +30,10 @@ fn help_on_commands_and_words() {
     let project = Project::new();
     let words = project.gg(&["help", "words"]).ok().stdout;
     for word in ["thunk", "value", "placeholder", "force", "reduction", "engine", "stand-in"] {
-        assert!(words.lines().any(|line| line.strip_prefix("  ").is_some_and(|line| line.starts_with(word))), "{word}: {words}");
+        assert!(
+            words.lines().any(|line| line.strip_prefix("  ").is_some_and(|line| line.starts_with(word))),
+            "{word}: {words}"
+        );
     }
     assert!(project.gg(&["help", "exit-status"]).ok().stdout.contains("127"));
     assert!(project.gg(&["help", "environment"]).ok().stdout.contains("GG_DIR"));
@@ -44,7 +49,8 @@ fn manual_pages_of_all_commands() {
     project.gg(&["man", "man1"]).ok();
     let page = |name: &str| String::from_utf8(project.read(format!("man1/{name}.1"))).unwrap();
     let (gg, graph, make) = (page("gg"), page("gg-graph"), page("gg-make"));
-    for section in [".SH NAME", ".SH OPTIONS", ".SH SUBCOMMANDS", ".SH ENVIRONMENT", ".SH \"EXIT STATUS\"", ".SH WORDS"] {
+    for section in [".SH NAME", ".SH OPTIONS", ".SH SUBCOMMANDS", ".SH ENVIRONMENT", ".SH \"EXIT STATUS\"", ".SH WORDS"]
+    {
         assert!(gg.contains(section), "{section}: {gg}");
     }
     assert!(graph.contains("\\-\\-depth") && graph.contains("EXIT STATUS"), "{graph}");

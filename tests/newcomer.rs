@@ -1,5 +1,5 @@
-//! A newcomer's first minutes, in a root that holds what Debian's minimal image with gcc and make holds: an empty home, no caches, no
-//! configuration, an ordinary user. gg is there as `cargo install` leaves it, two files on PATH; they are the ones that the tests were
+//! A newcomer's first minutes, in a root with the programs of Debian's minimal image and of the packages gcc and make: an empty home, no
+//! caches, no configuration, an ordinary user. (Libraries and headers are the machine's own, so there may be more of them.) gg is there as `cargo install` leaves it, two files on PATH; they are the ones that the tests were
 //! built with, since compiling Rust once more in there would take minutes and tell nothing of gg.
 
 use std::fs;
@@ -9,10 +9,26 @@ use std::process::{Command, Stdio};
 
 use crate::project::{Ran, run};
 
-/// Makes the root and goes there. `$1`: where; `$2`: the newcomer's home; the rest: what to run.
+/// Copies programs to `$1`: those of required packages, of gcc and make with what these depend on, and their other names.
+const PROGRAMS: &str = r#"
+{
+    dpkg-query -W -f '${Package} ${Priority}\n' | sed -n 's/ required$//p'
+    apt-cache depends --recurse --installed --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+        --no-enhances gcc make | grep '^[a-z]'
+} | sort -u | xargs dpkg -L 2>/dev/null | sed -n 's#^\(/usr\)\{0,1\}/bin/##p' | sort -u | while read -r name; do
+    [ ! -e "/usr/bin/$name" ] || cp -P "/usr/bin/$name" "$1/"
+done
+for link in /usr/bin/*; do
+    case $(readlink "$link") in
+    /etc/alternatives/*) [ ! -e "$1/$(basename "$(readlink -f "$link")")" ] || cp -P "$link" "$1/" ;;
+    esac
+done
+"#;
+
+/// Makes the root and goes there. `$1`: where; `$2`: the newcomer's home; `$3`: programs; the rest: what to run.
 const ENTER: &str = r#"
-root=$1 home=$2
-shift 2
+root=$1 home=$2 programs=$3
+shift 3
 mount -t tmpfs -o mode=755 tmpfs "$root"
 mkdir -p "$root/usr" "$root/etc/alternatives" "$root/dev" "$root/proc" "$root/home/newcomer" "$root/old"
 mkdir -m 1777 "$root/tmp"
@@ -20,6 +36,7 @@ show() { mount --rbind "$1" "$root$1" && mount -o remount,bind,ro "$root$1"; }
 show /usr
 show /etc/alternatives
 mount -t tmpfs tmpfs "$root/usr/local"
+mount --bind "$programs" "$root/usr/bin"
 for place in bin sbin lib lib32 lib64 libx32; do
     if [ -L "/$place" ]; then cp -P "/$place" "$root/"
     elif [ -d "/$place" ]; then mkdir "$root/$place" && show "/$place"
@@ -67,7 +84,10 @@ impl Newcomer {
         }
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/documents");
         assert!(Command::new("cp").arg("-r").arg(fixture).arg(home.join("greet")).status().unwrap().success());
+        let programs = folder.path().join("programs");
+        fs::create_dir(&programs).unwrap();
         fs::create_dir(folder.path().join("root")).unwrap();
+        assert!(Command::new("sh").args(["-c", PROGRAMS, "sh"]).arg(&programs).status().unwrap().success());
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         if is_root() {
             let chown = Command::new("chown").args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(folder.path()).status();
@@ -84,6 +104,7 @@ impl Newcomer {
         }
         command.args(["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"]);
         command.args(["sh", "-eu", "-c", ENTER, "sh"]).arg(self.folder.path().join("root")).arg(&self.home);
+        command.arg(self.folder.path().join("programs"));
         command.args(["sh", "-eu", "-c", line]);
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/").stdin(Stdio::null());
         run(&mut command)
@@ -108,6 +129,7 @@ fn the_first_minutes() {
     let newcomer = Newcomer::new();
     let place = newcomer.types("id -u; ls /home /usr/local; ls -A /tmp; test ! -e /var && test ! -e /root").ok();
     assert_eq!(place.stdout, "1000\n/home:\nnewcomer\n\n/usr/local:\n");
+    newcomer.types("! command -v cmake && ! command -v clang && ! command -v git").ok();
 
     let first = first_command();
     assert!(first.starts_with("gg-make"), "{first}");

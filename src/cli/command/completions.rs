@@ -28,7 +28,9 @@ pub fn run(shell: Shell) -> Result<i32> {
         _ => {}
     }
     match io::stdout().write_all(&script) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to standard output"),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
         _ => Ok(0),
     }
 }

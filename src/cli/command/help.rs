@@ -42,7 +42,9 @@ pub fn run(what: &[String]) -> Result<i32> {
 
 fn say(text: &str) -> Result<i32> {
     match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to standard output"),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
         _ => Ok(0),
     }
 }

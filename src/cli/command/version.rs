@@ -63,7 +63,9 @@ fn sandbox(settings: &Settings) -> String {
     });
     match pool.as_ref().map(Pool::kind) {
         Err(error) => format!("none: {error}"),
-        Ok((SandboxKind::Plain, why)) => format!("plain: {}", why.unwrap_or_else(|| "GG_SANDBOX asks for it".to_owned())),
+        Ok((SandboxKind::Plain, why)) => {
+            format!("plain: {}", why.unwrap_or_else(|| "GG_SANDBOX asks for it".to_owned()))
+        }
         Ok(_) => "namespaces".to_owned(),
     }
 }

@@ -68,7 +68,10 @@ impl Picture {
         let row = |spot: usize| rows[spot] - lowest;
         Some(Self {
             places: (0..graph.nodes.len()).map(|node| (columns[node], row(node))).collect(),
-            edges: edges.into_iter().map(|(need, user, way)| (need, user, way.into_iter().map(row).collect())).collect(),
+            edges: edges
+                .into_iter()
+                .map(|(need, user, way)| (need, user, way.into_iter().map(row).collect()))
+                .collect(),
             columns: count,
             rows: if spots.is_empty() { 0.0 } else { highest - lowest },
         })
@@ -265,7 +268,12 @@ mod tests {
 
     #[test]
     fn crossings_are_counted() {
-        let spot = |column, left: &[usize], right: &[usize]| Spot { column, size: 1.0, left: left.to_vec(), right: right.to_vec() };
+        let spot = |column, left: &[usize], right: &[usize]| Spot {
+            column,
+            size: 1.0,
+            left: left.to_vec(),
+            right: right.to_vec(),
+        };
         let spots = [spot(0, &[], &[2, 3]), spot(0, &[], &[2, 3]), spot(1, &[0, 1], &[]), spot(1, &[0, 1], &[])];
         assert_eq!(crossings(&spots, &[vec![0, 1], vec![2, 3]]), 1);
     }

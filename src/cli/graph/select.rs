@@ -128,22 +128,35 @@ mod tests {
         ]);
         assert_eq!(shown(&whole.select(&Selection::default())), shown(&whole));
         let without = Selection { tools: vec!["gcc".into()], ..Selection::default() };
-        let want = [("a.o", vec![]), ("b.o", vec![]), ("main.o", vec![]), ("app", vec!["a.o", "b.o", "main.o"]), ("app", vec!["app"])];
+        let want = [
+            ("a.o", vec![]),
+            ("b.o", vec![]),
+            ("main.o", vec![]),
+            ("app", vec!["a.o", "b.o", "main.o"]),
+            ("app", vec!["app"]),
+        ];
         assert_eq!(shown(&whole.select(&without)), want);
         let near = Selection { kinds: vec!["archive".into(), "link".into()], depth: Some(0), ..Selection::default() };
         assert_eq!(shown(&whole.select(&near)), [("app", vec![])]);
         let two = Selection { depth: Some(2), ..Selection::default() };
-        assert_eq!(shown(&whole.select(&two)).iter().map(|(label, _)| *label).collect::<Vec<_>>(), ["l.a", "main.o", "app", "app"]);
+        assert_eq!(
+            shown(&whole.select(&two)).iter().map(|(label, _)| *label).collect::<Vec<_>>(),
+            ["l.a", "main.o", "app", "app"]
+        );
     }
 
     #[test]
     fn many_that_are_alike_are_one() {
         let names: Vec<String> = (0..20).map(|number| format!("{number}.o")).collect();
-        let mut nodes: Vec<(&str, &str, &[usize])> = names.iter().map(|name| ("compile", name.as_str(), &[][..])).collect();
+        let mut nodes: Vec<(&str, &str, &[usize])> =
+            names.iter().map(|name| ("compile", name.as_str(), &[][..])).collect();
         let (all, some): (Vec<usize>, Vec<usize>) = ((0..19).collect(), vec![19, 20]);
         nodes.extend([("archive", "l.a", all.as_slice()), ("link", "app", some.as_slice())]);
         let folded = graph(&nodes).fold();
-        assert_eq!(shown(&folded), [("19 steps", vec![]), ("19.o", vec![]), ("l.a", vec!["19 steps"]), ("app", vec!["19.o", "l.a"])]);
+        assert_eq!(
+            shown(&folded),
+            [("19 steps", vec![]), ("19.o", vec![]), ("l.a", vec!["19 steps"]), ("app", vec!["19.o", "l.a"])]
+        );
         assert_eq!(folded.nodes[0].members.len(), 19);
         // A few are shown as they are.
         let few = graph(&[("compile", "a.o", &[]), ("compile", "b.o", &[]), ("link", "app", &[0, 1])]);

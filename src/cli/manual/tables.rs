@@ -25,10 +25,16 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
 /// What the exit statuses mean.
 pub const EXIT_STATUSES: &[(&str, &str)] = &[
     ("0", "it went well"),
-    ("1", "gg doctor: something keeps gg from working; gg deploy aws --status: nothing is there; gg simulate: steps died too often"),
+    (
+        "1",
+        "gg doctor: something keeps gg from working; gg deploy aws --status: nothing is there; gg simulate: steps died too often",
+    ),
     ("2", "a step failed, and the build command did not notice; or gg itself cannot do what it is asked"),
     ("127", "the build command was not found"),
-    ("128+N", "the build command was ended by signal N; gg that gets a signal itself dies of it, which shells show in the same way"),
+    (
+        "128+N",
+        "the build command was ended by signal N; gg that gets a signal itself dies of it, which shells show in the same way",
+    ),
     ("other", "the build command's own"),
 ];
 
@@ -40,7 +46,10 @@ pub const WORDS: &[(&str, &str)] = &[
         "a sealed description of one computation: the tool, its arguments and environment, the content of every file that it can \
          see, and which files it makes. Its name is a hash of all that: the same computation has the same name everywhere",
     ),
-    ("value", "bytes that need no computation: a source, a compiler, a finished object file. Its name is a hash of them"),
+    (
+        "value",
+        "bytes that need no computation: a source, a compiler, a finished object file. Its name is a hash of them",
+    ),
     ("object", "a value or a thunk: what the store keeps, by its name"),
     ("seal", "to make a thunk of a call: find out what it will read and write, and hash it"),
     ("infer", "to run a build command with stand-ins for its tools, so that its calls become thunks"),
@@ -50,16 +59,34 @@ pub const WORDS: &[(&str, &str)] = &[
          file: the kernel holds them until it is there",
     ),
     ("force", "to compute what a thunk describes, and first what it needs"),
-    ("reduction", "what came of a forced thunk: which output is which value, and what the tool printed. It is kept, so the thunk need not be forced again"),
+    (
+        "reduction",
+        "what came of a forced thunk: which output is which value, and what the tool printed. It is kept, so the thunk need not be forced again",
+    ),
     ("stand-in", "the tiny program that runs in place of gcc, ld, ar, ... and hands the call to the session"),
     ("session", "the part of gg that answers stand-ins while a build command runs"),
-    ("model", "the knowledge of one tool's command line: what it reads, what it writes. It never guesses: what it does not know runs here and now"),
-    ("here and now", "a call that did not become a thunk: the real tool ran, outside of any sandbox. gg report says why"),
+    (
+        "model",
+        "the knowledge of one tool's command line: what it reads, what it writes. It never guesses: what it does not know runs here and now",
+    ),
+    (
+        "here and now",
+        "a call that did not become a thunk: the real tool ran, outside of any sandbox. gg report says why",
+    ),
     ("engine", "where thunks are forced: local, which is this machine, or lambda, which is functions on AWS Lambda"),
-    ("worker", "what forces one thunk at a time: a process here, an instance of a function there. It sees the inputs of the thunk and nothing else"),
-    ("coordinator", "the part of gg that picks the next thunk and its engine, tries again, and sends a second worker after a slow one"),
+    (
+        "worker",
+        "what forces one thunk at a time: a process here, an instance of a function there. It sees the inputs of the thunk and nothing else",
+    ),
+    (
+        "coordinator",
+        "the part of gg that picks the next thunk and its engine, tries again, and sends a second worker after a slow one",
+    ),
     ("store", "where objects and reductions are kept: GG_DIR on this machine, a bucket for engines far away"),
     ("probe", "a step whose answer is the point, as configure scripts make them. It is forced at once, and remembered"),
     ("at once", "a step that its caller had to wait for, since somebody needs its result"),
-    ("critical path", "the longest chain of steps each of which needs the one before it: no number of workers makes a build shorter"),
+    (
+        "critical path",
+        "the longest chain of steps each of which needs the one before it: no number of workers makes a build shorter",
+    ),
 ];
