@@ -140,7 +140,7 @@ fn the_first_minutes() {
     assert!(report.stdout.contains("exit status 0"), "{report:?}");
     // It was no plain make: steps ran in sandboxes of their own.
     let json: serde_json::Value = serde_json::from_str(&newcomer.types("gg report --json").ok().stdout).unwrap();
-    assert_eq!((json["sandbox"].clone(), json["lazy"].clone()), ("namespace".into(), true.into()), "{json}");
+    assert_eq!((json["sandbox"].clone(), json["lazy"].clone()), ("namespaces".into(), true.into()), "{json}");
     assert_eq!(json["steps"].as_array().unwrap().len(), 4, "{json}");
 
     newcomer.writes("main.c", BROKEN);

@@ -33,7 +33,7 @@ pub fn run(what: &[String]) -> Result<i32> {
         };
         command = inner.clone();
     }
-    let text = command.render_long_help();
+    let text = command.render_help();
     if io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         return say(&text.ansi().to_string());
     }
