@@ -51,7 +51,7 @@ impl Browser {
         let size = json!({ "width": 1400, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
         browser.ask("Emulation.setDeviceMetricsOverride", size);
         browser.ask("Page.navigate", json!({ "url": format!("file://{}", page.display()) }));
-        browser.wait_for("document.documentElement.dataset.ready === 'yes'");
+        browser.wait_for("document.documentElement?.dataset.ready === 'yes'");
         browser
     }
 

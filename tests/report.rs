@@ -68,6 +68,21 @@ fn a_step_from_its_call_to_its_end() {
 }
 
 #[test]
+fn what_was_made_before_is_needed_too() {
+    let project = small();
+    // The link is inferred when its objects are real files: somebody has opened them.
+    project.write(
+        "Makefile",
+        "app: main.o 'b c.o'\n\tcat main.o 'b c.o' >/dev/null\n\t$(CC) -o $@ main.o 'b c.o'\nmain.o: main.c\n\t$(CC) -c main.c\n'b c.o': b.c\n\t$(CC) -DTEXT='\"\"' -c b.c -o 'b c.o'\n",
+    );
+    project.gg_make(&[]).ok();
+    let record = project.report();
+    let steps = record["steps"].as_array().unwrap();
+    let app = steps.iter().find(|step| step["label"].as_str().unwrap().ends_with("/app")).unwrap();
+    assert_eq!(app["needs"], serde_json::json!([0, 1]), "{record}");
+}
+
+#[test]
 fn runs_are_kept_and_have_numbers() {
     let project = small();
     project.gg_make(&[]).ok();
@@ -104,7 +119,7 @@ fn a_failure_and_what_it_keeps_from_running() {
 #[test]
 fn what_ran_here_has_times() {
     let project = Project::new();
-    project.write("Makefile", "all:\n\t(echo 'int x;'; sleep 0.3) | $(CC) -c -x c - -o x.o\n");
+    project.write("Makefile", "all:\n\t$(CC) --help=common | wc -l\n");
     project.gg_make(&[]).ok();
     let record = project.report();
     let call = &record["here"][0];

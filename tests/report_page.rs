@@ -62,7 +62,7 @@ fn a_build_in_a_browser() {
     // Names are bytes, and one of them would end a script.
     let odd = "a<b></script><img src=x onerror=alert(1)>.c";
     project
-        .write("Makefile", "app: main.o odd.o\n\t$(CC) -o $@ main.o odd.o\nmain.o: main.c\n\t$(CC) -c main.c\nodd.o:\n\t$(CC) -c \"$$(cat name)\" -o $@\n\techo | $(CC) -E - >out\n")
+        .write("Makefile", "app: main.o odd.o\n\t$(CC) -o $@ main.o odd.o\nmain.o: main.c\n\t$(CC) -c main.c\nodd.o:\n\t$(CC) -c \"$$(cat name)\" -o $@\n\t$(CC) -S main.c -o - | wc -l\n")
         .write("main.c", "int b(void);\nint main(void) { return b(); }\n")
         .write("name", "odd/".to_owned() + &odd.replace('/', "_"))
         .write("odd/".to_owned() + &odd.replace('/', "_"), "int b(void) { return 0; }\n");
@@ -108,6 +108,9 @@ fn forty_thousand_steps_in_a_browser() {
     let end = steps.last().unwrap()["label"].as_str().unwrap();
     browser.wait_for(&format!("{ROWS}.includes({end:?})"));
     assert!(browser.evaluate("document.querySelectorAll('#rows .row').length").as_u64().unwrap() < 60);
+    // A thousand lanes are finer than pixels.
+    browser.evaluate("document.getElementById('timeline').focus()");
+    (0..7).for_each(|_| browser.press("]"));
     walk(&mut browser, last);
     // Closer, and what is drawn is another picture.
     let picture = "document.getElementById('timeline').toDataURL()";

@@ -30,5 +30,5 @@ pub use file::read;
 pub use imagined::imagined;
 pub use print::moment;
 pub use record::{EngineRecord, HereRecord, Record, Served, StepRecord, VERSION};
-pub use recorder::{Entry, Recorder};
+pub use recorder::{Entry, Recorder, reads};
 pub use runs::{RunName, Runs};

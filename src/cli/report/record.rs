@@ -292,10 +292,4 @@ impl Record {
         let rest = path.strip_prefix(&*self.root.to_string_lossy()).and_then(|rest| rest.strip_prefix('/'));
         rest.filter(|rest| !rest.is_empty()).unwrap_or(path)
     }
-
-    /// The last step that makes this file (an absolute path): its place in [`Record::steps`].
-    pub fn maker(&self, path: &Path) -> Option<usize> {
-        let path = path.to_string_lossy();
-        self.steps.iter().rposition(|step| step.label == path || step.outputs.iter().any(|output| *output == path))
-    }
 }

@@ -2,13 +2,14 @@
 //! compressed, and become a [`StepRecord`] when the record is written.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use gg_force::{Attempt, AttemptEnd, Cause, Finished};
-use gg_ir::Name;
+use gg_ir::{Input, Name, Reference, Thunk};
 
 use super::endings::Endings;
 use super::record::{AttemptRecord, End, HereRecord, Served, StepRecord};
@@ -18,6 +19,25 @@ use super::texts::{Text, Texts};
 const LONGEST_OUTPUT: usize = 256 << 10;
 /// ... and as much of all of them: with `make -k`, everything may fail.
 const ALL_OUTPUT: usize = 32 << 20;
+
+/// What a step reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read<'a> {
+    /// The output of a thunk.
+    Output(&'a Name),
+    /// A file: one that a step made has become real by now, if that step has ended.
+    File(&'a Path),
+}
+
+/// The files that a thunk reads, without directories of the system.
+pub fn reads(thunk: &Thunk) -> Vec<Read<'_>> {
+    let files = thunk.inputs.iter().filter_map(|(path, input)| match input {
+        Input::File { object: Reference::Output(name, _), .. } => Some(Read::Output(name)),
+        Input::File { .. } => Some(Read::File(path.as_path())),
+        _ => None,
+    });
+    files.collect()
+}
 
 /// What is known of a step when it is inferred.
 pub struct Entry<'a> {
@@ -35,8 +55,8 @@ pub struct Entry<'a> {
     pub directory: &'a Path,
     /// The command line, as a shell takes it.
     pub command: String,
-    /// The thunks that it needs; those of other builds among them are left out.
-    pub needs: Vec<Name>,
+    /// What it reads: outputs of this build's steps among that are what it needs.
+    pub reads: Vec<Read<'a>>,
     /// Why its result is awaited, if it is.
     pub at_once: Option<&'static str>,
 }
@@ -69,6 +89,8 @@ struct Failure {
 #[derive(Default)]
 struct Steps {
     places: HashMap<Name, u32>,
+    /// The latest step that makes a file, by a hash of its path: tens of thousands of paths would take more room.
+    makers: HashMap<u64, u32>,
     drafts: Vec<Draft>,
     texts: Option<Texts>,
     /// Bytes of what failed steps wrote.
@@ -78,6 +100,7 @@ struct Steps {
 /// Takes down one run.
 pub struct Recorder {
     begun: Instant,
+    hasher: RandomState,
     steps: Mutex<Steps>,
     here: Arc<Mutex<Vec<HereRecord>>>,
     endings: OnceLock<Option<Arc<Endings>>>,
@@ -97,6 +120,7 @@ impl Recorder {
     pub fn new(begun: Instant) -> Self {
         Self {
             begun,
+            hasher: RandomState::new(),
             steps: Mutex::default(),
             here: Arc::default(),
             endings: OnceLock::new(),
@@ -107,13 +131,18 @@ impl Recorder {
     /// Enters a step that has just been inferred; only the first of those with the same thunk.
     pub fn enter(&self, entry: Entry<'_>) {
         let inferred = self.begun.elapsed();
-        let Entry { thunk, kind, tool, label, outputs, directory, command, needs, at_once } = entry;
+        let Entry { thunk, kind, tool, label, outputs, directory, command, reads, at_once } = entry;
+        let hash = |path: &Path| self.hasher.hash_one(path.as_os_str());
         let text = Text { tool, label, outputs, directory: directory.to_string_lossy().into_owned(), command };
         let mut steps = locked(&self.steps);
         if steps.places.contains_key(&thunk) {
             return;
         }
-        let mut needs: Vec<u32> = needs.iter().filter_map(|name| steps.places.get(name).copied()).collect();
+        let needs = reads.into_iter().filter_map(|read| match read {
+            Read::Output(name) => steps.places.get(name).copied(),
+            Read::File(path) => steps.makers.get(&hash(path)).copied(),
+        });
+        let mut needs: Vec<u32> = needs.collect();
         needs.sort_unstable();
         needs.dedup();
         if steps.texts.is_none() {
@@ -125,6 +154,9 @@ impl Recorder {
         }
         let place = steps.drafts.len() as u32;
         steps.places.insert(thunk, place);
+        for path in &text.outputs {
+            steps.makers.insert(hash(Path::new(path)), place);
+        }
         steps.drafts.push(Draft {
             thunk,
             kind,
@@ -163,6 +195,10 @@ impl Recorder {
         let mut steps = locked(&self.steps);
         let room = ALL_OUTPUT.saturating_sub(steps.output).min(LONGEST_OUTPUT);
         let Some(draft) = steps.draft(&done.name) else { return };
+        // It is told again to whoever asks again.
+        if draft.ended.is_some() && done.log.is_empty() {
+            return;
+        }
         draft.served = match (&done.result, &done.served) {
             (Ok(_), gg_force::Served::Executed { .. }) => Served::Executed,
             (Ok(_), _) => Served::Cached,
@@ -332,5 +368,148 @@ impl From<&Attempt> for AttemptRecord {
             bytes_up: attempt.bytes_up,
             bytes_down: attempt.bytes_down,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use gg_force::{Phases, ThunkFailure};
+    use gg_ir::{Cost, Kind, Reduction};
+
+    use super::super::record::{Record, VERSION};
+    use super::super::{Runs, file};
+    use super::*;
+
+    fn name(number: u32) -> Name {
+        Name::of(Kind::Thunk, &number.to_le_bytes())
+    }
+
+    fn entry(number: u32) -> Entry<'static> {
+        let output = format!("/project/src/module{}/file{number}.o", number / 20);
+        Entry {
+            thunk: name(number),
+            kind: "compile",
+            tool: "gcc".into(),
+            label: output.clone(),
+            outputs: vec![output.clone(), output.replace(".o", ".d")],
+            directory: Path::new("/project"),
+            command: format!(
+                "gcc {} -c -o {output}",
+                "-I/project/include -DSOME_MACRO=1 -Wall -Wextra -O2 ".repeat(20)
+            ),
+            reads: vec![Read::File(Path::new("/project/source.c"))],
+            at_once: None,
+        }
+    }
+
+    fn done(number: u32, result: gg_force::Outcome, log: Vec<Attempt>) -> Finished {
+        let second = Duration::from_secs(1);
+        Finished {
+            name: name(number),
+            kind: "compile".into(),
+            label: "".into(),
+            result,
+            served: gg_force::Served::Executed { engine: "local".into() },
+            attempts: 1,
+            queued: second,
+            ran: second,
+            ready: Some(second),
+            ended: second * 3,
+            log,
+        }
+    }
+
+    fn attempt(end: AttemptEnd) -> Attempt {
+        let phases = Phases { run: Duration::from_millis(700), ..Phases::default() };
+        let (sent, ended) = (Duration::from_secs(1), Duration::from_secs(2));
+        Attempt { engine: "local".into(), worker: Some(1), sent, ended, phases, end, ..Attempt::default() }
+    }
+
+    #[test]
+    fn fifty_thousand_steps() {
+        const STEPS: u32 = 50_000;
+        let recorder = Recorder::new(Instant::now());
+        for number in 0..STEPS {
+            // By what has not been made yet, and by what has.
+            let needed = number.checked_sub(7).map(|number| (name(number), entry(number).label));
+            let mut entry = entry(number);
+            if let Some((thunk, label)) = &needed {
+                let read = if number.is_multiple_of(2) { Read::Output(thunk) } else { Read::File(Path::new(label)) };
+                entry.reads.push(read);
+            }
+            recorder.enter(entry);
+        }
+        recorder.enter(entry(5));
+        for number in 0..STEPS {
+            let reduction = Reduction {
+                thunk: name(number),
+                outputs: BTreeMap::new(),
+                undeclared: BTreeMap::new(),
+                stdout: vec![],
+                stderr: vec![],
+                cost: Cost { wall_us: 9, cpu_us: 8, peak_kib: 7 },
+            };
+            recorder.finished(&done(number, Ok(reduction.into()), vec![attempt(AttemptEnd::Done)]));
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::of(dir.path(), Path::new("/project"));
+        let head = Record { version: VERSION, ..Record::default() };
+        let number = runs.save(&head, recorder.take_steps()).unwrap();
+        let steps = runs.load(number).unwrap().steps;
+        assert_eq!(steps.len(), STEPS as usize);
+        for (number, step) in (0..STEPS).zip(&steps) {
+            let want = entry(number);
+            assert_eq!((&step.label, &step.command, &step.outputs), (&want.label, &want.command, &want.outputs));
+            assert_eq!(step.needs, number.checked_sub(7).into_iter().collect::<Vec<_>>());
+            assert_eq!((step.served, step.took_us(), step.peak_kib), (Served::Executed, 700_000, 7));
+        }
+    }
+
+    #[test]
+    fn failures_are_kept_whole_as_far_as_there_is_room() {
+        let recorder = Recorder::new(Instant::now());
+        let failed = |stderr: usize| {
+            let program = gg_force::Failure {
+                status: gg_force::Status::Signalled(11),
+                stdout: b"o\xff".to_vec(),
+                stderr: vec![b'e'; stderr],
+                cost: Cost::default(),
+                missing_outputs: vec![],
+                outputs: BTreeMap::new(),
+                undeclared: BTreeMap::new(),
+            };
+            Err(ThunkFailure { name: name(0), cause: Cause::Program(Box::new(program)) }.into())
+        };
+        let count = (ALL_OUTPUT / LONGEST_OUTPUT) as u32 + 2;
+        for number in 0..count {
+            recorder.enter(entry(number));
+            let log = vec![attempt(AttemptEnd::Beaten), attempt(AttemptEnd::Failed)];
+            recorder.finished(&done(number, failed(LONGEST_OUTPUT + 1), log));
+        }
+        let cancelled = Err(ThunkFailure { name: name(0), cause: Cause::Cancelled }.into());
+        recorder.enter(entry(count));
+        recorder.finished(&done(count, cancelled, vec![]));
+        recorder.enter(entry(count + 1));
+        recorder.enter_known(&name(count + 1), 3);
+        recorder.enter(entry(count + 2));
+        let mut written = Vec::new();
+        file::write(&Record { version: VERSION, ..Record::default() }, recorder.take_steps(), &mut written).unwrap();
+        let steps = file::read(&written[..]).unwrap().steps;
+        let first = &steps[0];
+        assert_eq!(
+            (first.served, first.status, first.stdout.as_deref()),
+            (Served::Failed, Some(139), Some("o\u{fffd}"))
+        );
+        assert_eq!(first.failure.as_deref(), Some("killed by signal 11"));
+        assert_eq!(first.engine.as_deref(), Some("local"));
+        let kept = |step: &StepRecord| step.stderr.as_ref().map_or(0, String::len);
+        assert_eq!(kept(first), LONGEST_OUTPUT);
+        assert!(steps.iter().map(kept).sum::<usize>() <= ALL_OUTPUT + LONGEST_OUTPUT);
+        let last = &steps[count as usize..];
+        let served: Vec<Served> = last.iter().map(|step| step.served).collect();
+        assert_eq!(served, [Served::NotRun, Served::Cached, Served::Pending]);
+        assert_eq!((last[1].status, last[2].status, last[2].ended_us), (Some(3), None, None));
     }
 }

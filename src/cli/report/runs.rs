@@ -258,7 +258,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (there, gone) = (dir.path().join("there"), dir.path().join("gone"));
         fs::create_dir(&there).unwrap();
-        (0..3).for_each(|_| drop(save(dir.path(), &there)));
+        (1..=3).for_each(|number| assert_eq!(save(dir.path(), &there), number));
         save(dir.path(), &gone);
         assert_eq!(Runs::collect(dir.path(), 1 << 20, true).unwrap(), 1);
         assert_eq!(Runs::collect(dir.path(), 1 << 20, false).unwrap(), 1);

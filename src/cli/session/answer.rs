@@ -24,7 +24,7 @@ use super::seal::{SealError, SealedStep};
 use super::stdin::{self, WithStdin};
 use super::wire::{self, Answer, Message};
 use crate::console::write_plainly;
-use crate::report::{Entry, HereRecord};
+use crate::report::{Entry, HereRecord, reads};
 use crate::stand_ins;
 
 /// What the shell says of a command that cannot be found.
@@ -194,7 +194,7 @@ impl Session {
             outputs: outputs.values().map(|path| path.to_string_lossy().into_owned()).collect(),
             directory: &call.cwd,
             command: command.shown(),
-            needs: thunk.dependencies().copied().collect(),
+            reads: reads(&thunk),
             at_once,
         });
         if self.deliveries.failed() && !self.options.keep_going && at_once.is_none() {

@@ -176,7 +176,7 @@ function overview(data, choose) {
       [link(place), word(steps.kind, place), time(steps.took[place]), time(steps.cpu[place])])),
     listed("Critical path", ["", "kind", "on worker"], data.critical.slice(0, 60).map(place =>
       [link(place), word(steps.kind, place), time(steps.took[place])]),
-      `${time(data.critical_us)} in ${data.critical.length} steps, each of which needed the one before: no number of workers makes it shorter`),
+      `${time(data.critical_us)} in ${data.critical.length} steps, each of which needed what is before it: no number of workers makes it shorter`),
     grouped("By kind", steps.kind),
     grouped("By tool", steps.tool),
     grouped("By folder", steps.folder),

@@ -81,7 +81,7 @@ class Timeline {
     pen.clearRect(0, 0, width, height);
     const style = getComputedStyle(document.documentElement);
     const colours = {};
-    for (const name of [...PHASES, "back", "bad", "beaten", "critical", "waiting", "here", "line", "quiet", "mark"]) {
+    for (const name of [...PHASES, "back", "bad", "beaten", "critical", "waiting", "here", "line", "quiet", "mark", "page"]) {
       colours[name] = style.getPropertyValue("--" + name).trim();
     }
     return { pen, width, colours };
@@ -151,7 +151,10 @@ class Timeline {
       pen.fillStyle = colours.mark;
       pen.fillRect(this.x(data.command_ended), 18, 1.5, this.height);
       pen.font = "10px system-ui, sans-serif";
-      pen.fillText("the command had ended", this.x(data.command_ended) + 4, this.height - 5);
+      const said = "the command had ended", x = this.x(data.command_ended) + 1.5;
+      pen.fillRect(x, this.height - 15, pen.measureText(said).width + 7, 15);
+      pen.fillStyle = colours.page;
+      pen.fillText(said, x + 3, this.height - 4);
     }
     if ($("critical").checked) this.paintCritical(pen, colours, bar);
     if (this.chosen !== null) {
