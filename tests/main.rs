@@ -14,9 +14,11 @@ mod cross;
 #[cfg(feature = "lambda")]
 mod deploy;
 mod doctor;
+mod documents;
 #[cfg(feature = "lambda")]
 mod emulator;
 mod failures;
+mod graph;
 mod headers;
 mod infer;
 mod interrupted;
@@ -25,6 +27,8 @@ mod lambda;
 mod laziness;
 mod live;
 mod log;
+mod manual;
+mod newcomer;
 mod past_path;
 mod printed;
 mod probes;

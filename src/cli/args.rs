@@ -14,31 +14,22 @@ use crate::report::RunName;
 #[derive(Debug, Parser)]
 #[command(
     name = "gg",
-    version,
     arg_required_else_help = true,
-    after_help = "\
-For make there is a short form: gg-make takes make's own arguments.
-
-Environment:
-  GG_DIR      where the store is [$XDG_CACHE_HOME/gg or ~/.cache/gg]
-  GG_JOBS     how many steps run on this machine at once [number of processors]
-  GG_LAZY     0: each tool call waits for its result [1]
-  GG_SANDBOX  auto, namespace or plain: how steps are isolated [auto]
-  GG_TOOLS    descriptions of further tools [~/.config/gg/tools]
-  GG_ENGINE   where steps run: local, lambda, lambda:1000,local:2 [local]
-  GG_FALLBACK 0: a step that engines cannot run fails, instead of running here [1]
-  GG_STORE    the remote store: s3://BUCKET/PREFIX?region=REGION, ...
-  GG_FUNCTION the Lambda function's name
-  GG_STATUS   0: no progress on a terminal; plain, plain:SECONDS: by lines instead of a block [1]
-  GG_OUTPUT   quiet, normal or verbose: how much gg says of itself [normal]
-  NO_COLOR    gg's own words are not coloured
-
-Exit status: the build command's own; 2 when a step failed and the command did not notice."
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    disable_version_flag = true,
+    after_help = crate::manual::after_help()
 )]
 pub struct Args {
+    /// Say which gg this is
+    #[arg(short = 'V', long)]
+    pub version: bool,
+    /// With --version: also how it was built, what it is set up with, and what this machine grants
+    #[arg(short, long, requires = "version")]
+    pub verbose: bool,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What to do.
@@ -75,15 +66,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the graph of the last build in this directory, or of some files
-    Graph {
-        /// In the language of Graphviz
-        #[arg(long)]
-        dot: bool,
-        /// Write it with its measured times to this file instead, for `gg simulate`
-        #[arg(long, value_name = "FILE", conflicts_with = "dot")]
-        record: Option<PathBuf>,
-    },
+    /// Show who uses whose outputs: in the last build in this directory, or in what some files come from
+    Graph(GraphArgs),
     /// Show again what a step wrote; without a file, what the steps wrote that failed in the last build
     Log {
         /// A file that the step makes, the source that it is for, or an object's name
@@ -142,6 +126,21 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Write the manual pages to a directory
+    Man {
+        /// The directory; it is made if need be
+        directory: PathBuf,
+    },
+    /// Print what a shell reads to complete gg's arguments
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Explain a command, or `words`, `exit-status`, `environment`
+    Help {
+        /// What to explain [gg]
+        what: Vec<String>,
+    },
 }
 
 /// The clouds.
@@ -186,6 +185,39 @@ pub struct AwsArgs {
     /// Delete without asking
     #[arg(long, requires = "delete")]
     pub yes: bool,
+}
+
+/// Which steps are shown, and how.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("form")))]
+pub struct GraphArgs {
+    /// Only the steps that these files come from, in earlier builds too [all steps of the last build]
+    pub files: Vec<PathBuf>,
+    /// In the language of Graphviz
+    #[arg(long, group = "form")]
+    pub dot: bool,
+    /// A picture [gg-graph.svg]; `-`: to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "gg-graph.svg", group = "form")]
+    pub svg: Option<PathBuf>,
+    /// A page for a browser, which needs nothing else, with a search and what a step comes from and goes into [gg-graph.html];
+    /// `-`: to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "gg-graph.html", group = "form")]
+    pub html: Option<PathBuf>,
+    /// Only as many steps back from those whose outputs no other uses
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Only steps of this tool (gcc, ar, ...); may be given several times
+    #[arg(long = "tool", value_name = "NAME")]
+    pub tools: Vec<String>,
+    /// Only steps of this kind (compile, archive, link, ...); may be given several times
+    #[arg(long = "kind", value_name = "KIND")]
+    pub kinds: Vec<String>,
+    /// Draw each step, also where many are alike
+    #[arg(long)]
+    pub all: bool,
+    /// Write the last build's graph with its measured times to this file instead, for `gg simulate`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["form", "files", "depth", "tools", "kinds", "all"])]
+    pub record: Option<PathBuf>,
 }
 
 /// Which run is shown, and how.

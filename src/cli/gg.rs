@@ -9,5 +9,5 @@ fn main() -> ExitCode {
     gg_cli::become_helper_if_asked();
     // Before any thread starts: all of them are to leave these signals to one.
     let stop = gg_cli::signals::Signals::block();
-    gg_cli::exit(gg_cli::command::run(Args::parse().command, stop))
+    gg_cli::exit(gg_cli::command::run(Args::parse(), stop))
 }

@@ -10,7 +10,9 @@
 //! - `engine`: the coordinator and the worker processes; `history`: how long steps took
 //! - `signals`: ending in order
 //! - `report`: what is taken down of a build, and shown; `console`, `size`, `shell`: what a person sees; `compile_commands`: what language servers see
+//! - `graph`: who uses whose outputs, and pictures of that
 //! - `deploy`: what a cloud's engine needs, put into an account
+//! - `manual`: what gg says of itself: help, manual pages
 //! - `doctor`: whether gg can work here
 //! - `inspect`: what a person asks about one step of a build that is over
 //! - `wanted`: which outputs are computed; `pending`: where placeholders were left
@@ -29,8 +31,10 @@ mod engine;
 mod engines;
 #[cfg(feature = "lambda")]
 mod far;
+mod graph;
 mod history;
 mod inspect;
+mod manual;
 mod pending;
 mod report;
 mod run;

@@ -1,9 +1,9 @@
 //! `gg graph`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use gg_force::simulator::{RecordedStep, Recording};
@@ -11,64 +11,80 @@ use gg_ir::{Input, Name, Reference};
 use gg_store::Store;
 
 use super::report;
-use crate::report::{Served, StepRecord};
+use crate::args::GraphArgs;
+use crate::graph::{Graph, Picture, Selection, page, svg, text};
+use crate::report::{Record, Runs, Served, StepRecord};
 use crate::settings::Settings;
 
-/// Shows the graph of the last build: who uses whose outputs.
+/// More steps and edges than this make no picture that a person can look at.
+const MOST: usize = 20_000;
+
+/// Shows the graph of the last build, or what some files come from: who uses whose outputs.
 ///
 /// # Errors
-/// When there has been no build, or its thunks are not in the store any more.
-pub fn run(dot: bool, settings: &Settings) -> Result<i32> {
-    let report = report::load(settings)?;
+/// When there has been no build, a file is not known to come from one, or nothing can be written.
+pub fn run(args: &GraphArgs, settings: &Settings) -> Result<i32> {
+    if let Some(file) = &args.record {
+        return record(file, settings);
+    }
     let store = Store::open(&settings.directory)?;
-    let mut labels: BTreeMap<Name, (String, String)> = BTreeMap::new();
-    for step in &report.steps {
-        labels.insert(step.thunk.parse()?, (step.kind.clone(), report.shorten(&step.label).to_owned()));
+    let runs = if args.files.is_empty() { vec![report::load(settings)?] } else { kept(settings)? };
+    let selection = Selection { tools: args.tools.clone(), kinds: args.kinds.clone(), depth: args.depth };
+    let graph = Graph::gather(&runs, &args.files, &store)?.select(&selection);
+    if graph.nodes.is_empty() {
+        bail!("the build has no such step; `gg graph` without options lists all");
     }
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let write = |out: &mut dyn Write| -> Result<()> {
-        if dot {
-            writeln!(out, "digraph build {{\n  rankdir=LR;\n  node [shape=box];")?;
+    let pictures: [(&Option<PathBuf>, &Draws); 2] = [(&args.svg, &svg::write), (&args.html, &page::write)];
+    for (file, draw) in pictures {
+        let Some(file) = file else { continue };
+        let graph = if args.all { graph.clone() } else { graph.fold() };
+        let picture = Picture::of(&graph, MOST).with_context(|| {
+            format!("{} are too many to be drawn; name a file, or use --depth, --kind or --tool", svg::steps(&graph))
+        })?;
+        if file.as_os_str() == "-" {
+            to_stdout(|out| draw(&graph, &picture, out))?;
+            continue;
         }
-        for (name, (kind, label)) in &labels {
-            let thunk = store.read_thunk(name)?;
-            let needed: BTreeSet<Name> = thunk.dependencies().copied().collect();
-            let files = thunk.inputs.values().filter(|input| matches!(input, Input::File { .. })).count();
-            let id = |name: &Name| name.to_string()[1..13].to_owned();
-            if dot {
-                writeln!(out, "  {:?} [label={:?}];", id(name), format!("{kind}\n{label}"))?;
-                for other in &needed {
-                    writeln!(out, "  {:?} -> {:?};", id(other), id(name))?;
-                }
-            } else {
-                writeln!(out, "{} {kind} {label} ({files} files)", id(name))?;
-                for other in &needed {
-                    let label = labels.get(other).map_or("(an earlier build's)", |(_, label)| label);
-                    writeln!(out, "  <- {} {label}", id(other))?;
-                }
-            }
-        }
-        if dot {
-            writeln!(out, "}}")?;
-        }
-        out.flush()?;
-        Ok(())
-    };
-    match write(&mut out) {
-        Err(error)
-            if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) =>
-        {
-            Ok(0)
-        }
-        other => other.map(|()| 0),
+        let mut drawing = Vec::new();
+        draw(&graph, &picture, &mut drawing)
+            .and_then(|()| fs::write(file, drawing))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        println!("{}: {}; open it in a browser", file.display(), svg::steps(&graph));
     }
+    if args.svg.is_none() && args.html.is_none() {
+        to_stdout(|out| if args.dot { text::dot(&graph, out) } else { text::plain(&graph, out) })?;
+    }
+    Ok(0)
+}
+
+/// What draws a graph.
+type Draws = dyn Fn(&Graph, &Picture, &mut dyn Write) -> io::Result<()>;
+
+fn to_stdout(write: impl Fn(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write the graph"),
+        _ => Ok(()),
+    }
+}
+
+/// All records of builds here, the last one first.
+fn kept(settings: &Settings) -> Result<Vec<Record>> {
+    let last = report::load(settings)?;
+    let root = std::env::current_dir().context("the current directory is gone")?;
+    let at = || format!("cannot look for records in {}", settings.directory.display());
+    let Some(runs) = Runs::nearest(&settings.directory, &root).with_context(at)? else { return Ok(vec![last]) };
+    let numbers = runs.numbers().with_context(at)?.into_iter().rev().filter(|number| *number < last.run);
+    // One that was just replaced, or that another version wrote, tells nothing.
+    let earlier: Vec<Record> = numbers.filter_map(|number| runs.load(number).ok()).collect();
+    Ok([last].into_iter().chain(earlier).collect())
 }
 
 /// Writes the graph of the last build to a file, with what its steps took when they were run.
 ///
 /// # Errors
 /// When there has been no build, its thunks are not in the store any more, or the file cannot be written.
-pub fn record(file: &Path, settings: &Settings) -> Result<i32> {
+fn record(file: &Path, settings: &Settings) -> Result<i32> {
     let report = report::load(settings)?;
     let store = Store::open(&settings.directory)?;
     let mut entries: Vec<(Name, &StepRecord)> = Vec::new();

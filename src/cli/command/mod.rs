@@ -1,15 +1,19 @@
 //! The subcommands.
 
 mod clean;
+mod completions;
 mod describe;
 mod force;
 mod gc;
 mod graph;
+mod help;
 mod log;
+mod man;
 mod report;
 mod reproduce;
 pub mod simulate;
 mod toolchain_file;
+mod version;
 mod why;
 
 use std::ffi::OsString;
@@ -18,7 +22,7 @@ use anyhow::Result;
 
 #[cfg(feature = "lambda")]
 use crate::args::Deploy;
-use crate::args::{BuildArgs, Command};
+use crate::args::{Args, BuildArgs, Command};
 use crate::engines;
 use crate::run::{Build, run as build};
 use crate::settings::Settings;
@@ -29,7 +33,8 @@ use crate::wanted::Wanted;
 ///
 /// # Errors
 /// When gg cannot do what it is asked; the text is for a person.
-pub fn run(command: Command, stop: Signals) -> Result<i32> {
+pub fn run(args: Args, stop: Signals) -> Result<i32> {
+    let Some(command) = args.command else { return version::run(args.verbose) };
     // These two do not need a configuration that can be read: one writes it, the other looks at it.
     #[cfg(feature = "lambda")]
     if let Command::Deploy(Deploy::Aws(args)) = &command {
@@ -37,6 +42,13 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
     }
     if let Command::Doctor { engines, json } = command {
         return crate::doctor::run(engines, json, stop);
+    }
+    // Nor these, which are about gg itself.
+    match &command {
+        Command::Help { what } => return help::run(what),
+        Command::Man { directory } => return man::run(directory),
+        Command::Completions { shell } => return completions::run(*shell),
+        _ => {}
     }
     // Nor this one, which looks at nothing but the files it is given.
     if let Command::Simulate(args) = &command {
@@ -47,6 +59,7 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
         #[cfg(feature = "lambda")]
         Command::Deploy(_) => Ok(0),
         Command::Doctor { .. } | Command::Simulate(_) => Ok(0),
+        Command::Help { .. } | Command::Man { .. } | Command::Completions { .. } => Ok(0),
         Command::Build { want, args } => {
             settings.choose(args.engines.clone(), args.fallback());
             settings.speak(args.volume.verbosity());
@@ -63,8 +76,7 @@ pub fn run(command: Command, stop: Signals) -> Result<i32> {
             force::run(&files, &settings, stop)
         }
         Command::Describe { what, json } => describe::run(&what, json, &settings),
-        Command::Graph { record: Some(file), .. } => graph::record(&file, &settings),
-        Command::Graph { dot, .. } => graph::run(dot, &settings),
+        Command::Graph(args) => graph::run(&args, &settings),
         Command::Log { file } => log::run(file.as_deref(), &settings),
         Command::Report(args) => report::run(&args, &settings),
         Command::Why { file } => why::run(&file, &settings),
