@@ -7,13 +7,14 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
-use rustix::event::epoll;
+use rustix::event::{PollFd, PollFlags, epoll, poll};
 use rustix::io::Errno;
 
 /// The programs that are waited for.
 pub struct Endings {
     queue: OwnedFd,
     waiting: Mutex<HashMap<u64, OwnedFd>>,
+    ended: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Endings {
@@ -21,12 +22,12 @@ impl Endings {
     ///
     /// # Errors
     /// When the system gives no descriptor or no thread.
-    pub fn start(ended: impl Fn(u64) + Send + 'static) -> io::Result<Arc<Self>> {
+    pub fn start(ended: impl Fn(u64) + Send + Sync + 'static) -> io::Result<Arc<Self>> {
         let queue = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let listener = queue.try_clone()?;
-        let endings = Arc::new(Self { queue, waiting: Mutex::default() });
+        let endings = Arc::new(Self { queue, waiting: Mutex::default(), ended: Box::new(ended) });
         let weak = Arc::downgrade(&endings);
-        thread::Builder::new().name("gg-endings".into()).spawn(move || listen(&listener, &weak, ended))?;
+        thread::Builder::new().name("gg-endings".into()).spawn(move || listen(&listener, &weak))?;
         Ok(endings)
     }
 
@@ -44,10 +45,25 @@ impl Endings {
     }
 }
 
+impl Endings {
+    /// Tells of those that have ended and that the thread has not come to yet.
+    pub fn settle(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        waiting.retain(|number, program| {
+            let has_ended = poll(&mut [PollFd::new(program, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0);
+            if has_ended {
+                (self.ended)(*number);
+            }
+            !has_ended
+        });
+    }
+}
+
 /// How long the thread outlives who started it, in milliseconds.
 const LOOK: i64 = 1000;
 
-fn listen(queue: &OwnedFd, endings: &Weak<Endings>, ended: impl Fn(u64)) {
+fn listen(queue: &OwnedFd, endings: &Weak<Endings>) {
     let mut events = Vec::with_capacity(16);
     let timeout = rustix::event::Timespec { tv_sec: LOOK / 1000, tv_nsec: 0 };
     loop {
@@ -60,8 +76,9 @@ fn listen(queue: &OwnedFd, endings: &Weak<Endings>, ended: impl Fn(u64)) {
         let mut waiting = endings.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for event in events.drain(..) {
             let number = event.data.u64();
-            waiting.remove(&number);
-            ended(number);
+            if waiting.remove(&number).is_some() {
+                (endings.ended)(number);
+            }
         }
     }
 }
@@ -85,7 +102,8 @@ mod tests {
         assert!(said.try_recv().is_err());
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert_eq!(said.recv(), Ok(7));
+        endings.settle();
+        assert_eq!(said.try_recv(), Ok(7));
         drop(endings);
         assert!(said.recv().is_err(), "the thread ends");
     }

@@ -288,6 +288,9 @@ impl Recorder {
 
     /// The calls that ran here, and what a person may want to know. They are taken away.
     pub fn take_calls(&self) -> (Vec<HereRecord>, Vec<String>) {
+        if let Some(Some(endings)) = self.endings.get() {
+            endings.settle();
+        }
         (std::mem::take(&mut locked(&self.here)), std::mem::take(&mut locked(&self.notices)))
     }
 
