@@ -213,6 +213,7 @@ mod tests {
             stdin: "/i".into(),
             merged: true,
             terminal: true,
+            visit: true,
             memory_limit: 9,
             outputs: vec!["/o".into()],
             temporary: vec!["tmp".into()],
