@@ -88,7 +88,7 @@ mod tests {
     fn record() -> Record {
         let step = |number: u32| StepRecord {
             thunk: format!("T{number}"),
-            served: if number % 2 == 0 { Served::NotRun } else { Served::Executed },
+            served: if number.is_multiple_of(2) { Served::NotRun } else { Served::Executed },
             needs: (0..number).collect(),
             stderr: Some("</script>\u{1b}[31m\n".into()),
             attempts: vec![AttemptRecord { end: End::Beaten, duplicate: true, run_us: 7, ..AttemptRecord::default() }],
