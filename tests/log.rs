@@ -1,6 +1,7 @@
 //! `gg log` shows again what a step wrote.
 
 use crate::project::Project;
+use crate::screen::Screen;
 
 fn project() -> Project {
     let project = Project::new();
@@ -124,4 +125,27 @@ fn what_there_is_no_log_of() {
     assert!(error(&["log", "good.c"]).contains("good.c is used by 2 steps; name what one of them makes: one.o, two.o"));
     let here = error(&["log", "warns.c"]);
     assert!(here.contains("ran here and now") && here.contains("cc -no-such-option -c warns.c"), "{here}");
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let project = project();
+    let size = (40, 200);
+    assert_eq!(Screen::start(project.gg_make_command(&["sub/bad.o"]), size).end().code(), Some(2));
+    let log = || {
+        let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+        command.args(["log", "sub/bad.o"]);
+        command
+    };
+    let mut screen = Screen::start(log(), size);
+    assert!(screen.end().success());
+    let text = "error: ";
+    assert!(
+        screen.text().contains(text) && screen.said().contains("\x1b[Kerror: "),
+        "the compiler's colours are lost: {}",
+        screen.said()
+    );
+    assert!(screen.said().starts_with("\x1b[1;31mgg: sub/bad.o (compile): failed"), "{}", screen.said());
+    let plain = crate::project::run(&mut log()).ok().stderr;
+    assert!(plain.contains(text) && !plain.contains('\x1b'), "{plain}");
 }

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use crate::project::{Project, Ran, run};
+use crate::screen::Screen;
 
 fn project() -> Project {
     let project = Project::new();
@@ -103,10 +104,9 @@ fn a_source_from_standard_input() {
     project.gg_make(&[]).ok();
     assert_eq!(project.served().get("executed"), Some(&1));
     let object = project.read("in.o");
-    for args in [&["reproduce", "in.o", "--", "sh", "-c", "run && cat in.o"][..]] {
-        let made = project.command(env!("CARGO_BIN_EXE_gg")).args(args).output().unwrap();
-        assert_eq!(made.stdout, object, "{}", String::from_utf8_lossy(&made.stderr));
-    }
+    let args = ["reproduce", "in.o", "--", "sh", "-c", "run && cat in.o"];
+    let made = project.command(env!("CARGO_BIN_EXE_gg")).args(args).output().unwrap();
+    assert_eq!(made.stdout, object, "{}", String::from_utf8_lossy(&made.stderr));
     project.gg(&["reproduce", "in.o", "--into", "out"]).ok();
     project.sh("out/run.sh").ok();
     let made = project.path("out/root").join(project.path("in.o").strip_prefix("/").unwrap());
@@ -121,4 +121,27 @@ fn what_cannot_be_reproduced() {
     let ran = project.gg(&["reproduce", "app"]);
     assert_eq!(ran.status, 2);
     assert!(ran.stderr.contains("not kept any more"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_shell_has_the_terminal() {
+    let project = project();
+    assert_eq!(project.gg_make(&["-k"]).status, 2);
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    command.args(["reproduce", "sub/bad.o"]).env("SHELL", "/bin/bash");
+    let mut screen = Screen::start(command, (40, 100));
+    screen.until(|screen| screen.text().ends_with("(gg) $"));
+    // Job control, and a Ctrl-C that is for the program in front alone.
+    screen.type_in("sleep 600 & jobs %1; sleep 600\n");
+    screen.until(|screen| screen.text().contains("[1]+  Running"));
+    screen.type_in("\x03");
+    screen.until(|screen| screen.text().contains("^C"));
+    screen.type_in("echo ended by $?\n");
+    screen.until(|screen| screen.text().contains("\nended by 130\n"));
+    screen.type_in("exit 5\n");
+    assert_eq!(screen.end().code(), Some(5));
+    let text = screen.text();
+    let head = "gg: the sandbox of sub/bad.o (compile, failed: exit status 1, on this machine); its command, which";
+    assert!(text.starts_with(head), "{text}");
+    assert!(!text.contains("job control"), "{text}");
 }

@@ -20,8 +20,9 @@ const OWN: &str = ".gg";
 /// Where this machine's directories lie in it.
 const HOST: &str = ".gg/host";
 
-/// Directories of this machine that hold its programs and what those need.
-const SHOWN: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib64", "nix", "gnu"];
+/// Directories of this machine that hold its programs and what those need; nothing through which a read-only view could be used to
+/// change anything, as devices and sockets are.
+const SHOWN: [&str; 7] = ["usr", "bin", "sbin", "lib", "lib64", "nix/store", "gnu/store"];
 
 /// Where its shared libraries may be, below [`HOST`].
 const LIBRARIES: [&str; 7] =
@@ -43,7 +44,12 @@ pub fn visit(step: &Sandboxed, command: &[OsString], store: &Arc<Store>, directo
         let Ok(info) = fs::symlink_metadata(Path::new("/").join(name)) else { continue };
         match fs::read_link(Path::new("/").join(name)) {
             Ok(target) => brought.push(Brought::Link(place, target)),
-            Err(_) if info.is_dir() => brought.push(Brought::Host(place, Path::new("/").join(name))),
+            Err(_) if info.is_dir() => {
+                if let Some(parent) = Path::new(name).parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                    brought.push(Brought::Directory(Path::new(HOST).join(parent)));
+                }
+                brought.push(Brought::Host(place, Path::new("/").join(name)));
+            }
             Err(_) => {}
         }
     }
@@ -102,8 +108,7 @@ pub fn visit(step: &Sandboxed, command: &[OsString], store: &Arc<Store>, directo
 fn shown(program: &Path) -> Option<PathBuf> {
     let real = program.canonicalize().ok()?;
     let below = real.strip_prefix("/").ok()?;
-    let top = below.components().next()?;
-    let is_shown = SHOWN.iter().any(|name| top.as_os_str() == *name);
+    let is_shown = SHOWN.iter().any(|name| below.starts_with(name));
     is_shown.then(|| Path::new("/").join(HOST).join(below))
 }
 

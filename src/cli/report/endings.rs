@@ -95,7 +95,10 @@ mod tests {
     #[test]
     fn each_ending_is_told_once() {
         let (say, said) = channel();
-        let endings = Endings::start(move |number| say.send(number).unwrap_or_default()).unwrap();
+        let endings = Endings::start(move |number| {
+            let _ = say.send(number);
+        })
+        .unwrap();
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let program = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
         endings.watch(7, program).unwrap();

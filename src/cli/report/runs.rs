@@ -261,7 +261,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (there, gone) = (dir.path().join("there"), dir.path().join("gone"));
         fs::create_dir(&there).unwrap();
-        (1..=3).for_each(|number| assert_eq!(save(dir.path(), &there), number));
+        for _ in 0..3 {
+            save(dir.path(), &there);
+        }
         save(dir.path(), &gone);
         assert_eq!(Runs::collect(dir.path(), 1 << 20, true).unwrap(), 1);
         assert_eq!(Runs::collect(dir.path(), 1 << 20, false).unwrap(), 1);
