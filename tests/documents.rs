@@ -285,7 +285,9 @@ fn examples_for_ci() {
 #[test]
 fn what_output_means() {
     assert!(matches(&["a", "...", "d [..] s"], &["a", "b", "c", "d 0.17 s"]));
-    assert!(matches(&["took  0.1 s,", "8 12345"], &["took 13.24 s,", "8    1234"]) && !matches(&["exit 0"], &["exit 2"]));
+    assert!(
+        matches(&["took  0.1 s,", "8 12345"], &["took 13.24 s,", "8    1234"]) && !matches(&["exit 0"], &["exit 2"])
+    );
     assert!(matches(&["..."], &[]) && !matches(&["a"], &["a", "b"]) && !matches(&["x[..]y"], &["xz"]));
 }
 
@@ -318,7 +320,8 @@ fn tables_are_those_of_gg() {
     assert!(page.replace(" :", ":").contains(&statuses), "{page}\n{statuses}");
     let told = read("README.md") + &read("docs/cloud.md");
     let variables = project.gg(&["help", "environment"]).ok().stdout;
-    let names = variables.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|name| !name.is_empty());
+    let names =
+        variables.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|name| !name.is_empty());
     let missing: Vec<_> = names.filter(|name| !told.contains(*name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
