@@ -67,8 +67,9 @@ impl Graph {
         let mut names = Vec::new();
         for file in files {
             let path = lexically(&std::path::absolute(file).with_context(|| file.display().to_string())?);
-            let makers = runs.iter().enumerate().filter_map(|(run, record)| Some((run, record.maker(&path)?)));
-            let Some(place) = makers.min() else {
+            let makers = gatherer.makers.iter().enumerate();
+            let mut makers = makers.filter_map(|(run, makers)| Some((run, *makers.get(&*path.to_string_lossy())?)));
+            let Some(place) = makers.next() else {
                 bail!(
                     "no step of the builds whose records are kept makes {}; `gg graph` lists what the last one made",
                     file.display()
