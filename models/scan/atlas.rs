@@ -2,7 +2,7 @@
 //!
 //! The scans of a build look for the same names in the same directories. So the paths are put together once, and a scan
 //! only has to ask whether what an earlier one found still holds: each file that it meets is looked at once, and each
-//! directory; a directory whose names are known ([`World::names`]) then tells by itself what it lacks.
+//! directory; a directory whose names are known ([`Folder::names`](crate::Folder::names)) then tells by itself what it lacks.
 
 use std::ffi::{OsStr, OsString};
 use std::io;

@@ -138,7 +138,7 @@ pub enum Command {
     },
     /// Explain a command, or `words`, `exit-status`, `environment`
     Help {
-        /// What to explain [gg]
+        /// What to explain [default: gg]
         what: Vec<String>,
     },
 }

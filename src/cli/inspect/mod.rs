@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - `find`: [`find`]: which step is meant; `sources`: by what it reads
+//! - `find`: [`find()`]: which step is meant; `sources`: by what it reads
 //! - `words`: who ran, where and when
 //! - `differences`: what two thunks of the same step differ in; `causes`: followed to what a person has changed
 //! - `reason`: why it was executed, or was not; `story`: where it ran, and where its time went

@@ -52,7 +52,7 @@ fn checked(record: Record) -> Result<Record, FileError> {
     if record.version == VERSION { Ok(record) } else { Err(FileError::Version(record.version)) }
 }
 
-/// Reads all but the steps, of what [`write`] wrote.
+/// Reads all but the steps, of what [`write()`] wrote.
 ///
 /// # Errors
 /// [`FileError`].
@@ -62,7 +62,7 @@ pub fn read_head(bytes: impl BufRead) -> Result<Record, FileError> {
     checked(serde_json::from_slice(&text)?)
 }
 
-/// Reads a record: what [`write`] wrote, or one document of JSON as `gg report --json` and `gg simulate --report` print it.
+/// Reads a record: what [`write()`] wrote, or one document of JSON as `gg report --json` and `gg simulate --report` print it.
 ///
 /// # Errors
 /// [`FileError`].
