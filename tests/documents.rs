@@ -155,6 +155,7 @@ documents! {
     cloud: "docs/cloud.md",
     cmake: "docs/cmake.md",
     how_it_works: "docs/how-it-works.md",
+    inspect: "docs/inspect.md",
     profiling: "docs/profiling.md",
     report: "docs/report.md",
     security: "docs/security.md",

@@ -71,7 +71,7 @@ fn completions_that_the_shell_takes() {
     // What bash would offer after `gg re`, as its own completion is asked for it.
     let offered = "source ./bash; COMP_WORDS=(gg re); COMP_CWORD=1; _gg gg re gg; printf '%s\\n' \"${COMPREPLY[@]}\"; complete -p gg-make";
     let said = run(project.command("bash").args(["-c", offered])).ok().stdout;
-    assert!(said.starts_with("report\n") && said.contains("_gg_make gg-make"), "{said}");
+    assert!(said.starts_with("reproduce\nreport\n") && said.contains("_gg_make gg-make"), "{said}");
     for shell in ["zsh", "fish"] {
         // Where they are not installed, nobody completes with them.
         if Command::new(shell).arg("--version").output().is_ok() {

@@ -160,7 +160,7 @@ mod tests {
     fn names_keep_their_ends() {
         assert_eq!(short("src/main.o", 20), "src/main.o");
         assert_eq!(short("a/long/way/down/to/main.o", 14), "…/to/main.o");
-        assert_eq!(short("averyveryverylongname.o", 10), "…ngname.o");
+        assert_eq!(short("averyveryverylongname.o", 10), "…ongname.o");
     }
 
     #[test]

@@ -521,7 +521,7 @@ mod tests {
         assert_eq!(first.failure.as_deref(), Some("killed by signal 11"));
         assert_eq!(first.engine.as_deref(), Some("local"));
         let kept = |step: &StepRecord| step.stderr.as_ref().map_or(0, String::len);
-        assert_eq!(kept(first), LONGEST_OUTPUT);
+        assert_eq!(kept(first), LONGEST_OUTPUT + CUT.len());
         assert!(steps.iter().map(kept).sum::<usize>() <= ALL_OUTPUT + LONGEST_OUTPUT);
         let last = &steps[count as usize..];
         let served: Vec<Served> = last.iter().map(|step| step.served).collect();
