@@ -36,6 +36,8 @@
 //! | 2 MiB | 1, long distance | 598 | 42 us | 0.3 ms |
 //! | 4 MiB | 1 | 580 | 12 us | 1 ms |
 //!
+//! With the 44,100 thunks of the tree in full size, of 35 kB each: 2,870 bytes at 2 MiB, 2,590 at 8 MiB.
+//!
 //! # Layout
 //!
 //! - `record`: what the index says of one object

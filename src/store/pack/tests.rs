@@ -188,7 +188,8 @@ fn a_name_has_one_spelling() {
 /// Frames end and begin within what is written at one go, and everything is found in its frame.
 #[test]
 fn many_frames() {
-    let objects: Vec<Vec<u8>> = (0..300u32).map(|number| number.to_le_bytes().repeat(12_000)).collect();
+    let count = (7 * FRAME / 48_000) as u32;
+    let objects: Vec<Vec<u8>> = (0..count).map(|number| number.to_le_bytes().repeat(12_000)).collect();
     let fixture = Fixture::new(&objects);
     let frames: std::collections::HashSet<u32> = fixture.records().iter().map(|record| record.frame).collect();
     assert!(frames.len() >= 6, "{frames:?}");
