@@ -165,7 +165,6 @@ fn the_first_minutes() {
 }
 
 #[test]
-#[ignore = "`gg log` and `gg why` are not in this tree yet"]
 fn what_a_step_said_and_why_it_was_run() {
     let newcomer = Newcomer::new();
     newcomer.types(&first_command()).ok();
