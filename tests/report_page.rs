@@ -84,7 +84,7 @@ fn a_build_in_a_browser() {
     assert_eq!(browser.evaluate("document.images.length"), 0);
     // Once more, against the first one.
     project.write("main.c", "int b(void);\nint main(void) { return b() + 1; }\n").gg_make(&[]).ok();
-    project.gg(&["report", "--html", "second.html", "--against", "previous"]).ok();
+    project.gg(&["report", "--html=second.html", "--against", "previous"]).ok();
     let mut browser = Browser::open(&project.path("second.html"));
     let all = text(browser.evaluate("document.body.innerText"));
     assert!(all.contains("Against run 1"), "{all}");
@@ -96,7 +96,7 @@ fn forty_thousand_steps_in_a_browser() {
     let project = Project::new();
     let args = ["simulate", "--synthetic", "40000", "--workers", "1000", "--report", "build.json"];
     project.gg(&args).ok();
-    project.gg(&["report", "build.json", "--html", "page.html"]).ok();
+    project.gg(&["report", "build.json", "--html=page.html"]).ok();
     let steps: Value = serde_json::from_slice(&project.read("build.json")).unwrap();
     let steps = steps["steps"].as_array().unwrap();
     // No other label has this one in it.

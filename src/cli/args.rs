@@ -230,7 +230,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
     pub file: Option<PathBuf>,
     /// Write one page for a browser, which needs nothing else [gg-report.html]; `-`: to standard output
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "gg-report.html")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "gg-report.html")]
     pub html: Option<PathBuf>,
     /// Write a trace, as Perfetto and Chrome show it; `-`: to standard output
     #[arg(long, value_name = "FILE")]

@@ -12,7 +12,7 @@ use gg_force::{
 };
 use gg_ir::{Name, Reduction, Thunk};
 use gg_store::Store;
-use gg_worker::{Materialise, Pool, PoolConfig, SandboxKind};
+use gg_worker::{Materialise, Pool, PoolConfig, SandboxKind, WorkerError};
 
 use crate::console::{self, Console, Oldest, Status};
 use crate::engines::{Choice, Kind};
@@ -220,16 +220,23 @@ fn choices(settings: &Settings) -> Vec<Wanted> {
     wanted
 }
 
-fn local_pool(store: &Arc<Store>, settings: &Settings, jobs: usize, console: &Console) -> Result<(Pool, &'static str)> {
-    let pool = Pool::start(PoolConfig {
+/// Starts worker processes on this machine.
+///
+/// # Errors
+/// As [`Pool::start`].
+pub fn workers(store: &Arc<Store>, settings: &Settings, processes: usize) -> std::result::Result<Pool, WorkerError> {
+    Pool::start(PoolConfig {
         store: Arc::clone(store),
-        processes: jobs,
+        processes,
         scratch: settings.directory.join("scratch"),
         worker_command: worker_command(),
         memory_limit: None,
         sandbox: settings.sandbox,
     })
-    .context("cannot start gg's worker processes")?;
+}
+
+fn local_pool(store: &Arc<Store>, settings: &Settings, jobs: usize, console: &Console) -> Result<(Pool, &'static str)> {
+    let pool = workers(store, settings, jobs).context("cannot start gg's worker processes")?;
     let (kind, why) = pool.kind();
     if let Some(why) = why {
         console.notice(&format!("steps are not isolated: {why}"));

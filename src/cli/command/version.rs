@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use gg_store::Store;
-use gg_worker::{Pool, PoolConfig, SandboxKind};
+use gg_worker::{Pool, SandboxKind};
 
 use crate::config::{self, Config};
-use crate::engine::worker_command;
+use crate::engine::workers;
 use crate::settings::Settings;
 
 /// Says which gg this is; in full, also how it was built, what it is set up with, and what this machine grants: what a person is asked
@@ -53,14 +53,7 @@ fn sandbox(settings: &Settings) -> String {
         Ok(store) => Arc::new(store),
         Err(error) => return format!("not known: {error}"),
     };
-    let pool = Pool::start(PoolConfig {
-        store,
-        processes: 1,
-        scratch: settings.directory.join("scratch"),
-        worker_command: worker_command(),
-        memory_limit: None,
-        sandbox: settings.sandbox,
-    });
+    let pool = workers(&store, settings, 1);
     match pool.as_ref().map(Pool::kind) {
         Err(error) => format!("none: {error}"),
         Ok((SandboxKind::Plain, why)) => {

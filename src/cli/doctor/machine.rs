@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use gg_store::Store;
-use gg_worker::{Pool, PoolConfig, SandboxChoice, SandboxKind};
+use gg_worker::{SandboxChoice, SandboxKind};
 
 use super::findings::Findings;
-use crate::engine::worker_command;
+use crate::engine::workers;
 use crate::settings::Settings;
 
 /// Looks; whether this machine can run steps at all.
@@ -40,15 +40,7 @@ fn sandbox(findings: &mut Findings, settings: &Settings) -> bool {
             return false;
         }
     };
-    let config = PoolConfig {
-        store,
-        processes: 1,
-        scratch: settings.directory.join("scratch"),
-        worker_command: worker_command(),
-        memory_limit: None,
-        sandbox: settings.sandbox,
-    };
-    let pool = match Pool::start(config) {
+    let pool = match workers(&store, settings, 1) {
         Ok(pool) => pool,
         Err(error) => {
             findings.failed("sandbox", error.to_string(), advice());

@@ -12,7 +12,7 @@
 //!   `directories`: what is known of directories from call to call; `notices`: what the kernel says about changes in them
 //! - `answers`: what programs answered, kept from build to build
 //! - `stdin`: what a call reads from its standard input
-//! - `gather`, `seal`: from a model's step to a thunk
+//! - `gather`, `seal`: from a model's step to a thunk; `headers`: what headers were sealed as, from call to call
 //! - `placeholders`, `standing`, `journal`: what stands in the tree meanwhile, what is known of it, and what a crash leaves
 //! - `deliver`: results into the tree and before the person; `failures`: what is told of steps that failed
 //! - `guard`: programs that open placeholders, or execute tools
