@@ -19,7 +19,7 @@ use gg_force::{
     Config, Coordinator, Engine, EngineResult, History, Ledger, LedgerError, NoObserver, Policy, RealClock, Request,
     ThunkId, Work,
 };
-use gg_ir::{AbsPath, Cost, Function, Input, Made, Name, Output, Reduction, Reference, Tag, Thunk};
+use gg_ir::{AbsPath, Cost, Function, Input, Kind, Made, Name, Output, Reduction, Reference, Tag, Thunk};
 
 type Any<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -73,6 +73,18 @@ impl Ledger for Empty {
 
     fn record(&self, _: &Reduction) -> Result<(), LedgerError> {
         Ok(())
+    }
+
+    fn read(&self, value: &Name) -> Result<Vec<u8>, LedgerError> {
+        Err(LedgerError::Missing(*value))
+    }
+
+    fn begins(&self, value: &Name, _: &[u8]) -> Result<bool, LedgerError> {
+        Err(LedgerError::Missing(*value))
+    }
+
+    fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Name, LedgerError> {
+        Ok(Name::of(kind, bytes))
     }
 
     fn forget(&self, _: &Name) {}
@@ -145,9 +157,10 @@ fn thunks(recording: &Recording, tag: &Tag) -> Any<Vec<(Name, Arc<Thunk>)>> {
                 umask: number as u32,
             },
             inputs,
-            outputs: [(tag.clone(), Output { path: AbsPath::new("/p/o")?, optional: false })].into(),
+            outputs: [(tag.clone(), Output { path: AbsPath::new("/p/o")?, optional: false, dynamic: false })].into(),
             timeout: None,
             volatile: false,
+            strict: false,
         };
         made.push((thunk.name(), Arc::new(thunk)));
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use gg_force::{
     Config, Coordinator, Engine, Ledger, LedgerError, LocalEngine, LocalOptions, Observer, Policy, RealClock,
 };
-use gg_ir::{Name, Reduction, Thunk};
+use gg_ir::{Kind as ObjectKind, Name, Reduction, Thunk};
 use gg_store::Store;
 use gg_worker::{Materialise, Pool, PoolConfig, SandboxKind, WorkerError};
 
@@ -265,6 +265,18 @@ impl Ledger for Unsealed {
 
     fn record(&self, _: &Reduction) -> Result<(), LedgerError> {
         Ok(())
+    }
+
+    fn read(&self, value: &Name) -> Result<Vec<u8>, LedgerError> {
+        self.0.read(value)
+    }
+
+    fn begins(&self, value: &Name, with: &[u8]) -> Result<bool, LedgerError> {
+        self.0.begins(value, with)
+    }
+
+    fn put(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Name, LedgerError> {
+        self.0.put(kind, bytes)
     }
 
     fn forget(&self, thunk: &Name) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use gg_force::{Engine, LambdaEngine, LambdaOptions, Ledger, LedgerError};
-use gg_ir::{Name, Reduction, Thunk};
+use gg_ir::{Kind, Name, Reduction, Thunk};
 use gg_store::Store;
 use gg_store::remote::RemoteUri;
 
@@ -211,6 +211,18 @@ impl Ledger for Shared {
             self.engine.share(reduction);
         }
         Ok(())
+    }
+
+    fn read(&self, value: &Name) -> Result<Vec<u8>, LedgerError> {
+        self.ledger.read(value)
+    }
+
+    fn begins(&self, value: &Name, with: &[u8]) -> Result<bool, LedgerError> {
+        self.ledger.begins(value, with)
+    }
+
+    fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Name, LedgerError> {
+        self.ledger.put(kind, bytes)
     }
 
     fn forget(&self, thunk: &Name) {

@@ -10,7 +10,7 @@ use crate::attempt::{Attempt, AttemptEnd};
 use crate::engine::EngineResult;
 use crate::failure::{Cause, summarise};
 use crate::ids::{RunId, ThunkId};
-use crate::kept::Ended;
+use crate::kept::{Ended, Kept};
 use crate::ledger::LedgerError;
 use crate::node::{State, Why};
 use crate::observer::Served;
@@ -22,9 +22,22 @@ fn further(reduction: &Reduction) -> BTreeSet<Name> {
     made.filter_map(|made| made.object.thunk().copied()).collect()
 }
 
-/// What stands for a thunk of which only the description is known: its program, and the first file that it writes.
+/// The longest command line that stands for a thunk, in characters.
+const LABEL: usize = 80;
+
+/// What stands for a thunk of which only the description is known: its program, and the first file that it writes. What
+/// was stated by hand often writes to the same place each time; it goes by its command line.
 fn describe(thunk: &Thunk) -> (String, String) {
     let kind = thunk.function.executable.as_path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if thunk.strict {
+        let words: Vec<_> = thunk.function.args.iter().map(|arg| arg.to_string_lossy()).collect();
+        let mut line = words.join(" ");
+        if let Some((cut, _)) = line.char_indices().nth(LABEL) {
+            line.truncate(cut);
+            line.push('…');
+        }
+        return (kind, line);
+    }
     let first = thunk.outputs.values().find(|output| !output.optional).or(thunk.outputs.values().next());
     (kind, first.map_or_else(String::new, |output| output.path.to_string()))
 }
@@ -92,7 +105,10 @@ impl Plan {
             let names: BTreeSet<Name> = thunk.dependencies().copied().collect();
             let needed = self.graph.dependents(id).next().is_some();
             for name in names {
-                let dependency = self.add_by_name(name);
+                let dependency = match self.admit(name, self.graph[id].depth) {
+                    Ok(dependency) => dependency,
+                    Err(cause) => return self.fail(id, cause),
+                };
                 if needed && self.graph.closes_cycle(dependency, id) {
                     return self.fail(id, Cause::Infrastructure(circular(&name)));
                 }
@@ -238,11 +254,15 @@ impl Plan {
             Reference::Value(name) => return Ok(Some(*name)),
             Reference::Output(name, tag) => (name, tag),
         };
-        let outcome = self.graph.find(name).and_then(|id| self.graph[id].outcome.as_ref());
-        let Some(Ended::Made(kept)) = outcome else {
-            return Err(Cause::Infrastructure(format!("{name} was needed before it had ended")));
-        };
-        Ok(kept.value(tag))
+        Ok(self.kept(name)?.value(tag))
+    }
+
+    /// What a thunk that was needed came to.
+    fn kept(&self, name: &Name) -> Result<&Kept, Cause> {
+        match self.graph.find(name).and_then(|id| self.graph[id].outcome.as_ref()) {
+            Some(Ended::Made(kept)) => Ok(kept),
+            _ => Err(Cause::Infrastructure(format!("{name} was needed before it had ended"))),
+        }
     }
 
     /// An optional output need not be written, and what is not there is not there for the next step either. Of a thunk
@@ -320,13 +340,23 @@ impl Plan {
         }
         node.served = Served::Executed { engine: self.setup.engines[engine].clone() };
         node.tries.broken = 0;
+        if let Some(text) = breach(node.thunk.as_deref(), &reduction) {
+            return self.fail(id, Cause::Breach(text));
+        }
         let reduction = Arc::new(Reduction { thunk: node.name, ..reduction });
-        node.held = Some(reduction.clone());
         let (kind, label) = (node.kind.clone(), node.label.clone());
         if let Some(first) = node.tries.failed.take() {
             self.notice(format!("{label}: failed ({}), then succeeded; only the success counts", summarise(&first)));
         }
         self.setup.history.record(&kind, &label, ran);
+        if !self.grows(id, &reduction) {
+            self.executed_whole(id, reduction);
+        }
+    }
+
+    /// The program's outputs are known, be it as further thunks.
+    pub(crate) fn executed_whole(&mut self, id: ThunkId, reduction: Arc<Reduction>) {
+        self.graph[id].held = Some(reduction.clone());
         if !further(&reduction).is_empty() {
             self.record(id, &reduction);
         }
@@ -337,8 +367,12 @@ impl Plan {
     fn chase(&mut self, id: ThunkId) {
         let Some(held) = self.graph[id].held.clone() else { return };
         let mut waits = false;
+        let depth = self.graph[id].depth + 1;
         for name in further(&held) {
-            let other = self.add_by_name(name);
+            let other = match self.admit(name, depth) {
+                Ok(other) => other,
+                Err(cause) => return self.fail(id, cause),
+            };
             waits |= !matches!(self.graph[other].outcome, Some(Ended::Made(_)));
             if waits {
                 let Some(hurried) = self.graph.link_late(other, id) else {
@@ -366,9 +400,10 @@ impl Plan {
     }
 
     fn settle(&self, made: &mut Made) -> Result<(), Cause> {
-        match self.value(&made.object)? {
-            Some(value) => made.object = Reference::Value(value),
-            None => return Err(Cause::Infrastructure(unwritten(made.object.name(), &made.object))),
+        let Reference::Output(name, tag) = &made.object else { return Ok(()) };
+        match self.kept(name)?.made(tag) {
+            Some(other) => *made = other,
+            None => return Err(Cause::Infrastructure(unwritten(name, &made.object))),
         }
         Ok(())
     }
@@ -389,6 +424,21 @@ fn ended(mut log: Vec<Attempt>, result: &EngineResult) -> Vec<Attempt> {
         (last.end, last.trouble) = (end, trouble.map(String::into_boxed_str).or(last.trouble.take()));
     }
     log
+}
+
+/// What the program did that its thunk does not allow.
+fn breach(thunk: Option<&Thunk>, reduction: &Reduction) -> Option<String> {
+    /// So many files are named.
+    const NAMED: usize = 3;
+    let undeclared = &reduction.undeclared;
+    if undeclared.is_empty() || !thunk?.strict {
+        return None;
+    }
+    let mut paths: Vec<String> = undeclared.keys().take(NAMED).map(ToString::to_string).collect();
+    if undeclared.len() > NAMED {
+        paths.push(format!("and {} more", undeclared.len() - NAMED));
+    }
+    Some(format!("it wrote {}: no outputs of its thunk; declare them, write below /tmp, or state it as not strict", paths.join(", ")))
 }
 
 fn circular(name: &Name) -> String {

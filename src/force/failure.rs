@@ -45,6 +45,8 @@ pub struct ThunkFailure {
 pub enum Cause {
     /// Its program failed, and failed again when it was run once more.
     Program(Box<Failure>),
+    /// Its program succeeded, and did what the thunk does not allow; the text says what.
+    Breach(String),
     /// A thunk whose outputs it needs failed; this is the one that failed first, whose own cause is not `Dependency`.
     Dependency(Name),
     /// The machinery failed; the text says how, and what to do.
@@ -58,7 +60,7 @@ impl fmt::Display for Cause {
         match self {
             Cause::Program(failure) => f.write_str(&summarise(failure)),
             Cause::Dependency(name) => write!(f, "not run, since {name} failed"),
-            Cause::Infrastructure(text) => f.write_str(text),
+            Cause::Breach(text) | Cause::Infrastructure(text) => f.write_str(text),
             Cause::Cancelled => f.write_str("cancelled"),
         }
     }

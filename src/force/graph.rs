@@ -119,6 +119,10 @@ impl Graph {
 
     /// Whether `to` is `from`, or waits for it by way of thunks that have not ended.
     fn leads(&self, from: ThunkId, to: ThunkId) -> bool {
+        // What waits for nothing is new, most often, and nothing leads to it.
+        if from != to && self[to].dependencies == 0 {
+            return false;
+        }
         let mut seen = HashSet::from([from]);
         let mut stack = vec![from];
         while let Some(id) = stack.pop() {

@@ -72,6 +72,12 @@ impl Kept {
         self.outputs.iter().find(|part| *part.tag == *tag).map(|part| part.value)
     }
 
+    /// The output of this tag with its mode; `None` when it was not written.
+    pub fn made(&self, tag: &Tag) -> Option<Made> {
+        let part = self.outputs.iter().find(|part| *part.tag == *tag)?;
+        Some(Made { object: Reference::Value(part.value), mode: part.mode })
+    }
+
     /// All objects that were made.
     pub fn values(&self) -> impl Iterator<Item = Name> {
         let undeclared = self.rest.iter().flat_map(|rest| rest.undeclared.values());

@@ -1,8 +1,10 @@
 //! What the coordinator asks of a store: the one seam between it and the disk.
 
+use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
-use gg_ir::{Name, Reduction, Thunk};
+use gg_ir::{Kind, Name, Reduction, Thunk};
 use gg_store::{Store, StoreError};
 
 /// Why a store could not answer.
@@ -39,6 +41,24 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`] when it cannot be kept; the build goes on without.
     fn record(&self, reduction: &Reduction) -> Result<(), LedgerError>;
 
+    /// The content of a value.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be had.
+    fn read(&self, value: &Name) -> Result<Vec<u8>, LedgerError>;
+
+    /// Whether the content of a value begins with these bytes; may be asked of one that is too long to read.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be had.
+    fn begins(&self, value: &Name, with: &[u8]) -> Result<bool, LedgerError>;
+
+    /// Keeps an object, and says what it is called.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it cannot be kept.
+    fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Name, LedgerError>;
+
     /// Drops the reduction of this thunk, if there is one.
     fn forget(&self, thunk: &Name);
 }
@@ -64,6 +84,22 @@ impl Ledger for Store {
 
     fn record(&self, reduction: &Reduction) -> Result<(), LedgerError> {
         Ok(Store::record(self, reduction)?)
+    }
+
+    fn read(&self, value: &Name) -> Result<Vec<u8>, LedgerError> {
+        Ok(Store::read(self, value)?)
+    }
+
+    fn begins(&self, value: &Name, with: &[u8]) -> Result<bool, LedgerError> {
+        let path = self.file(value)?;
+        let mut head = Vec::with_capacity(with.len());
+        let read = File::open(&path).and_then(|file| file.take(with.len() as u64).read_to_end(&mut head));
+        read.map_err(|error| LedgerError::Other(format!("cannot read {}: {error}", path.display())))?;
+        Ok(head == with)
+    }
+
+    fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Name, LedgerError> {
+        Ok(Store::put(self, kind, bytes)?)
     }
 
     fn forget(&self, thunk: &Name) {

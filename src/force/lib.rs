@@ -10,6 +10,7 @@
 //!   - `evaluate`: its way when all goes well; `retry`: when a program or an engine fails; `repair`: when an object is
 //!     lost; `outcome`: how it ends
 //!   - `graph`: who needs whom, and the longest path from each thunk to a sink
+//!   - `growth`: graphs that programs write in place of outputs
 //!   - `schedule`: who picks the next thunk, and where it runs
 //! - `attempt`: [`Attempt`]: what one try came to, for whoever reports on a build
 //! - `policy`, `history`: the figures it goes by; `limit`: how many requests at once; `pace`: when one lags
@@ -35,6 +36,9 @@ mod engine;
 mod evaluate;
 mod failure;
 mod graph;
+#[cfg(test)]
+mod growing;
+mod growth;
 mod history;
 mod ids;
 mod kept;

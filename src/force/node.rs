@@ -8,6 +8,7 @@
 //!   (cache?)  (thunk's text)   |                   |                      ^
 //!                              +-------------------+--> Ready --> Running +
 //!                                                         ^          |
+//!              Growing (what it wrote may be a graph) between Running and Waiting(Chase)
 //!              Paused (back-off), Supplying (lost object), +----------+--> Consulting --> Waiting(StandIn) --> Ended
 //!              Waiting(Again) (a dependency is made again)
 //! ```
@@ -41,6 +42,8 @@ pub(crate) enum State {
     Paused,
     /// An engine has it.
     Running(RunId),
+    /// It wrote what may be a graph, which is being read.
+    Growing,
     /// It failed, and the caller is asked for a replacement.
     Consulting,
     /// A lost object is being brought back by the caller.
@@ -75,6 +78,8 @@ pub(crate) struct Node {
     pub volatile: bool,
     /// It, or one it depends on, is volatile: its name does not tell its result; the name with resolved inputs does.
     pub tainted: bool,
+    /// How many programs stated it, one the other's thunk; none did of what a caller added.
+    pub depth: u32,
     /// A probe: it is expected to fail.
     pub eager: bool,
     /// Runs in the place of another, and is not reported.
@@ -155,6 +160,7 @@ impl Node {
             label: label.into(),
             volatile,
             tainted: false,
+            depth: 0,
             eager: false,
             stand_in: false,
             state: State::Looking,

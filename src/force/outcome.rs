@@ -106,7 +106,7 @@ impl Plan {
     }
 
     fn blame(&mut self, failure: &Arc<ThunkFailure>) {
-        if matches!(failure.cause, Cause::Program(_) | Cause::Infrastructure(_)) {
+        if matches!(failure.cause, Cause::Program(_) | Cause::Breach(_) | Cause::Infrastructure(_)) {
             self.summary.failures.push(failure.clone());
             self.stopped |= !self.setup.keep_going;
         }

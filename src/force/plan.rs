@@ -12,6 +12,7 @@ use crate::attempt::RunLog;
 use crate::engine::{EngineResult, Work};
 use crate::failure::{Cause, Outcome};
 use crate::graph::Graph;
+use crate::growth::GrowError;
 use crate::history::History;
 use crate::ids::{EngineIndex, NameMap, RunId, ThunkId};
 use crate::kept::{Ended, Words};
@@ -39,6 +40,8 @@ pub(crate) enum Event {
     Ended { run: RunId, result: EngineResult },
     /// The answer to [`Command::Consult`].
     Consulted { id: ThunkId, replacement: Option<Arc<Thunk>> },
+    /// The answer to [`Command::Grow`].
+    Grown { id: ThunkId, grown: Result<Reduction, GrowError> },
     /// The answer to [`Command::Resupply`].
     Resupplied { object: Name, back: bool },
     /// Everything is to end.
@@ -56,6 +59,8 @@ pub(crate) enum Command {
     LookResolved { id: ThunkId, thunk: Arc<Thunk>, resolved: BTreeMap<Reference, Name> },
     /// Read the thunk of this name.
     Load { id: ThunkId, name: Name },
+    /// Look whether the outputs that may be graphs are, and take those up.
+    Grow { id: ThunkId, thunk: Arc<Thunk>, resolved: BTreeMap<Reference, Name>, reduction: Arc<Reduction> },
     /// Start an execution.
     Start { run: RunId, engine: EngineIndex, work: Box<Work> },
     /// End the executions of a thunk.
@@ -110,6 +115,8 @@ pub(crate) struct Plan {
     pub(crate) cancelled: bool,
     pub(crate) summary: Summary,
     pub(crate) unended: usize,
+    /// How many thunks programs have stated.
+    pub(crate) sprouts: usize,
     /// What has been told of steps that engines gave back.
     pub(crate) told: HashSet<String>,
 }
@@ -137,6 +144,7 @@ impl Plan {
             cancelled: false,
             summary: Summary::default(),
             unended: 0,
+            sprouts: 0,
             told: HashSet::new(),
         }
     }
@@ -153,6 +161,7 @@ impl Plan {
             Event::Loaded { id, thunk } => self.loaded(id, thunk),
             Event::Ended { run, result } => self.run_ended(run, result),
             Event::Consulted { id, replacement } => self.consulted(id, replacement),
+            Event::Grown { id, grown } => self.grown(id, grown),
             Event::Resupplied { object, back } => self.resupplied(object, back),
             Event::CancelAll => self.cancel_all(),
             Event::Tick => self.fire_timers(),
@@ -388,7 +397,7 @@ impl Plan {
         Some(match &failure.cause {
             Cause::Dependency(name) => Cause::Dependency(*name),
             Cause::Cancelled => Cause::Cancelled,
-            Cause::Program(_) | Cause::Infrastructure(_) => Cause::Dependency(failure.name),
+            Cause::Program(_) | Cause::Breach(_) | Cause::Infrastructure(_) => Cause::Dependency(failure.name),
         })
     }
 }

@@ -28,6 +28,10 @@ pub struct Policy {
     pub confirm: bool,
     /// Which of the ready thunks goes first.
     pub order: Order,
+    /// How deep graphs in graphs may be that programs state.
+    pub depth: u32,
+    /// How many thunks programs may state in all.
+    pub sprouts: usize,
 }
 
 impl Default for Policy {
@@ -39,6 +43,8 @@ impl Default for Policy {
             repairs: 3,
             confirm: true,
             order: Order::default(),
+            depth: 10_000,
+            sprouts: 1_000_000,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::coordinator::{Config, OnFailure, Resupply};
 use crate::engine::{Engine, EngineResult};
 use crate::failure::Outcome;
+use crate::growth::take_up;
 use crate::history::History;
 use crate::ledger::{Ledger, LedgerError};
 use crate::observer::{Message, Notifier};
@@ -237,6 +238,14 @@ impl Shell {
                     self.ask(Event::Loaded { id, thunk: Err(failed) }, move || Event::Loaded {
                         id,
                         thunk: store.read_thunk(&name),
+                    });
+                }
+                Command::Grow { id, thunk, resolved, reduction } => {
+                    let store = self.store.clone();
+                    let failed = LedgerError::Other(format!("reading what {} wrote failed", reduction.thunk));
+                    self.ask(Event::Grown { id, grown: Err(failed.into()) }, move || Event::Grown {
+                        id,
+                        grown: take_up(&*store, &thunk, &resolved, &reduction),
                     });
                 }
                 Command::Start { run, engine, work } => {

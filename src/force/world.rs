@@ -2,15 +2,17 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gg_ir::{AbsPath, Cost, Function, Input, Kind, Made, Name, Output, Reduction, Reference, Tag, Thunk};
 use gg_worker::{Failure, Status};
 
 use crate::engine::{EngineResult, Work};
+use crate::growth::{GrowError, take_up};
 use crate::history::History;
 use crate::ids::{EngineIndex, RunId};
+use crate::ledger::{Ledger, LedgerError};
 use crate::observer::Finished;
 use crate::plan::{Command, Event, Plan, Setup};
 use crate::policy::Policy;
@@ -36,9 +38,10 @@ pub fn thunk(label: &str, dependencies: &[Name]) -> Arc<Thunk> {
             umask: 0o22,
         },
         inputs: inputs.collect(),
-        outputs: [(tag(), Output { path: AbsPath::new(format!("/out/{label}")).unwrap(), optional: false })].into(),
+        outputs: [(tag(), Output { path: AbsPath::new(format!("/out/{label}")).unwrap(), optional: false, dynamic: false })].into(),
         timeout: None,
         volatile: false,
+        strict: false,
     })
 }
 
@@ -85,6 +88,44 @@ pub fn exit(status: i32) -> EngineResult {
     })
 }
 
+/// The store of a world, as far as graphs go.
+struct Shelf<'a> {
+    contents: &'a HashMap<Name, Vec<u8>>,
+    thunks: Mutex<HashMap<Name, Arc<Thunk>>>,
+}
+
+impl Ledger for Shelf<'_> {
+    fn read_thunk(&self, name: &Name) -> Result<Arc<Thunk>, LedgerError> {
+        Err(LedgerError::Missing(*name))
+    }
+
+    fn reduction(&self, _: &Name) -> Result<Option<Reduction>, LedgerError> {
+        Ok(None)
+    }
+
+    fn record(&self, _: &Reduction) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    fn read(&self, value: &Name) -> Result<Vec<u8>, LedgerError> {
+        self.contents.get(value).cloned().ok_or(LedgerError::Missing(*value))
+    }
+
+    fn begins(&self, value: &Name, with: &[u8]) -> Result<bool, LedgerError> {
+        Ok(self.read(value)?.starts_with(with))
+    }
+
+    fn put(&self, kind: Kind, bytes: &[u8]) -> Result<Name, LedgerError> {
+        let name = Name::of(kind, bytes);
+        if kind == Kind::Thunk {
+            self.thunks.lock().unwrap().insert(name, Arc::new(Thunk::decode(bytes).unwrap()));
+        }
+        Ok(name)
+    }
+
+    fn forget(&self, _: &Name) {}
+}
+
 type Behaviour = Box<dyn FnMut(&Work, EngineIndex) -> (Duration, EngineResult)>;
 
 /// The world.
@@ -100,6 +141,8 @@ pub struct World {
     pub cache: HashMap<Name, Reduction>,
     pub replacement: Option<Arc<Thunk>>,
     pub supplies: bool,
+    /// The content of values that may be graphs.
+    pub graphs: HashMap<Name, Vec<u8>>,
     agenda: BinaryHeap<Reverse<(Duration, u64)>>,
     results: HashMap<u64, (RunId, EngineIndex, EngineResult)>,
     running: Vec<usize>,
@@ -143,6 +186,7 @@ impl World {
             cache: HashMap::new(),
             replacement: None,
             supplies: false,
+            graphs: HashMap::new(),
             agenda: BinaryHeap::new(),
             results: HashMap::new(),
             running: vec![0; capacity.len()],
@@ -248,6 +292,9 @@ impl World {
                 self.forgotten.insert(name);
                 return None;
             }
+            Command::Grow { id, thunk, resolved, reduction } => {
+                Event::Grown { id, grown: self.grow(&thunk, &resolved, &reduction) }
+            }
             Command::Consult { id, .. } => Event::Consulted { id, replacement: self.replacement.clone() },
             Command::Resupply(object) => Event::Resupplied { object, back: self.supplies },
             Command::Settled { done, report } => {
@@ -264,6 +311,19 @@ impl World {
             // An imagined engine lets go when the time has come.
             Command::Cancel { .. } => return None,
         })
+    }
+
+    /// An output whose content is in `graphs` is a graph.
+    fn grow(
+        &mut self,
+        thunk: &Thunk,
+        resolved: &BTreeMap<Reference, Name>,
+        reduction: &Reduction,
+    ) -> Result<Reduction, GrowError> {
+        let shelf = Shelf { contents: &self.graphs, thunks: Mutex::default() };
+        let grown = take_up(&shelf, thunk, resolved, reduction);
+        self.thunks.extend(shelf.thunks.into_inner().unwrap());
+        grown
     }
 
     fn start(&mut self, run: RunId, engine: EngineIndex, work: &Work) {

@@ -53,6 +53,11 @@ impl Writer {
         self.0.push(byte);
     }
 
+    /// Two flags in one byte, the first in the lowest bit.
+    pub fn flags(&mut self, first: bool, second: bool) {
+        self.byte(u8::from(first) | u8::from(second) << 1);
+    }
+
     pub fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
@@ -124,11 +129,10 @@ impl<'a> Reader<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    pub fn flag(&mut self) -> Result<bool, DecodeError> {
+    pub fn flags(&mut self) -> Result<(bool, bool), DecodeError> {
         match self.byte()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(self.invalid("flag")),
+            byte @ 0..=3 => Ok((byte & 1 != 0, byte & 2 != 0)),
+            _ => Err(self.invalid("set of flags")),
         }
     }
 

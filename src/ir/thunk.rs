@@ -21,6 +21,9 @@ pub struct Thunk {
     pub timeout: Option<u32>,
     /// Whether the result tells more than the inputs say: the date, say. It is then made anew in each build.
     pub volatile: bool,
+    /// Whether it fails when it writes a file that is no output. Compilers leave such files (dumps, side files), and the
+    /// tree shall have them; of a program that somebody states by hand it is a mistake.
+    pub strict: bool,
 }
 
 /// The program and what it is called with.
@@ -63,6 +66,15 @@ pub struct Output {
     pub path: AbsPath,
     /// The computation may succeed without it.
     pub optional: bool,
+    /// The program may write a graph instead (`docs/ir.md`): what it stands for is then the output.
+    pub dynamic: bool,
+}
+
+impl Output {
+    /// A file that must be written, and is what it is.
+    pub fn at(path: AbsPath) -> Self {
+        Self { path, optional: false, dynamic: false }
+    }
 }
 
 const MAGIC: &[u8; 3] = b"ggT";
@@ -127,11 +139,11 @@ impl Thunk {
         for (tag, output) in &self.outputs {
             w.bytes(tag.as_str().as_bytes());
             w.bytes(output.path.as_bytes());
-            w.byte(output.optional.into());
+            w.flags(output.optional, output.dynamic);
         }
         // Zero stands for none: a computation that may take no time is never asked for.
         w.number(self.timeout.unwrap_or(0).into());
-        w.byte(self.volatile.into());
+        w.flags(self.volatile, self.strict);
         w.finish()
     }
 
@@ -147,11 +159,14 @@ impl Thunk {
         let cwd = r.path()?;
         let umask = r.small()?;
         let inputs = r.map(Reader::path, read_input)?;
-        let outputs = r.map(Reader::tag, |r| Ok(Output { path: r.path()?, optional: r.flag()? }))?;
+        let outputs = r.map(Reader::tag, |r| {
+            let (path, (optional, dynamic)) = (r.path()?, r.flags()?);
+            Ok(Output { path, optional, dynamic })
+        })?;
         let timeout = Some(r.small()?).filter(|&seconds| seconds > 0);
-        let volatile = r.flag()?;
+        let (volatile, strict) = r.flags()?;
         r.finish()?;
-        Ok(Self { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout, volatile })
+        Ok(Self { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout, volatile, strict })
     }
 
     /// The thunk's name.
@@ -223,10 +238,13 @@ mod tests {
         fn thunk()(
             executable in path(), args in vec(text(), 0..5), env in btree_map(text(), text(), 0..5), cwd in path(),
             umask in 0u32..0o1000, inputs in btree_map(path(), input(), 0..8),
-            outputs in btree_map(tag(), (path(), any::<bool>()), 0..4), timeout in proptest::option::of(1u32..), volatile: bool,
+            outputs in btree_map(tag(), (path(), any::<[bool; 2]>()), 0..4), timeout in proptest::option::of(1u32..),
+            flags in any::<[bool; 2]>(),
         ) -> Thunk {
-            let outputs = outputs.into_iter().map(|(tag, (path, optional))| (tag, Output { path, optional })).collect();
-            Thunk { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout, volatile }
+            let [volatile, strict] = flags;
+            let output = |(tag, (path, [optional, dynamic])): (Tag, (AbsPath, [bool; 2]))| (tag, Output { path, optional, dynamic });
+            let outputs = outputs.into_iter().map(output).collect();
+            Thunk { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout, volatile, strict }
         }
     }
 
@@ -275,10 +293,10 @@ mod tests {
                 Input::File { object: Reference::Value(Name::of_value(b"int x;\n")), mode: 0o644 },
             )]
             .into(),
-            outputs: [(Tag::new("o").unwrap(), Output { path: AbsPath::new("/p/a.o").unwrap(), optional: false })]
-                .into(),
+            outputs: [(Tag::new("o").unwrap(), Output::at(AbsPath::new("/p/a.o").unwrap()))].into(),
             timeout: None,
             volatile: false,
+            strict: false,
         };
         assert_eq!(thunk.name().to_string(), "TfTxuFT7ILHis_O6VG_-344Y1Q5lj0kHsrggVUbxZpmY00000068");
     }

@@ -245,6 +245,7 @@ impl Recorder {
                     }
                     // It was to be run, and could not be.
                     Cause::Infrastructure(_) => draft.served = Served::Failed,
+                    Cause::Breach(_) => {}
                     Cause::Dependency(_) | Cause::Cancelled => draft.served = Served::NotRun,
                 }
                 kept = entry.stdout.len() + entry.stderr.len();

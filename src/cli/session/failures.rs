@@ -108,6 +108,7 @@ impl Failures {
                 let why = how(program.status, cause);
                 (format!("failed: {made}{from}: {why}{place}"), why, &program.stdout, &program.stderr)
             }
+            Cause::Breach(text) => (format!("failed: {made}{from}: {text}{place}"), text.clone(), b"", b""),
             Cause::Infrastructure(text) => {
                 let told =
                     format!("not made: {made}{from}; gg could not run its command, which is not at fault\n    {text}");

@@ -172,7 +172,7 @@ impl Sealer {
             let tag = Tag::new(&*write.tag)
                 .map_err(|_| SealError::Path { path: real.clone(), what: "has an output tag that gg cannot use" })?;
             let inside = abs(&real)?;
-            outputs.insert(tag, (real, Output { path: inside, optional: write.optional }));
+            outputs.insert(tag, (real, Output { path: inside, optional: write.optional, dynamic: false }));
         }
 
         // In order: a map is quickly made of that.

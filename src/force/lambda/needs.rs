@@ -78,6 +78,7 @@ mod tests {
             outputs: BTreeMap::new(),
             timeout: None,
             volatile: false,
+            strict: false,
         };
         let name = Name::of_value(b"thunk");
         let work = Work {

@@ -94,9 +94,10 @@ impl Bench {
                 umask: 0o22,
             },
             inputs: visible,
-            outputs: [(tag(), Output { path: path(format!("/p/{output}")), optional: false })].into(),
+            outputs: [(tag(), Output { path: path(format!("/p/{output}")), optional: false, dynamic: false })].into(),
             timeout: None,
             volatile: false,
+            strict: false,
         }
     }
 
@@ -235,7 +236,7 @@ fn an_optional_output_that_was_not_written_is_not_there() {
     let bench = Bench::new();
     let mut first = bench.script("echo made > out", &[]);
     let extra = Tag::new("extra").unwrap();
-    first.outputs.insert(extra.clone(), Output { path: path("/p/extra"), optional: true });
+    first.outputs.insert(extra.clone(), Output { path: path("/p/extra"), optional: true, dynamic: false });
     let first = bench.add(&first, "first");
     let inputs = [("in", output_of(first)), ("extra", Reference::Output(first, extra))];
     let second = bench.add(&bench.script("[ -e extra ] || cat in > out", &inputs), "second");

@@ -30,6 +30,7 @@ fn thunk(arg: &str) -> Thunk {
         outputs: Default::default(),
         timeout: None,
         volatile: false,
+        strict: false,
     }
 }
 

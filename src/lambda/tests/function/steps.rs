@@ -139,7 +139,7 @@ fn what_needs_a_failed_step_is_not_run() {
 fn an_optional_output_that_was_not_written_is_no_input() {
     let door = Door::new(&["--workers", "1"]);
     let mut first = WORLD.script("true");
-    let output = gg_ir::Output { path: path("/p/o"), optional: true };
+    let output = gg_ir::Output { path: path("/p/o"), optional: true, dynamic: false };
     first.thunk.outputs.insert(tag("o"), output);
     let second = WORLD.script("test ! -e o && echo none > q").object("/p/o", first.made("o"), 0o644);
     let second = second.output("q", "/p/q");

@@ -185,7 +185,7 @@ impl Step {
             umask: 0o22,
         };
         let thunk =
-            Thunk { function, inputs: BTreeMap::new(), outputs: BTreeMap::new(), timeout: None, volatile: false };
+            Thunk { function, inputs: BTreeMap::new(), outputs: BTreeMap::new(), timeout: None, volatile: false, strict: false };
         Self { thunk, timeout: Duration::from_secs(60) }
     }
 
@@ -215,7 +215,7 @@ impl Step {
     }
 
     pub fn output(mut self, name: &str, at: impl AsRef<Path>) -> Self {
-        self.thunk.outputs.insert(tag(name), Output { path: path(at.as_ref()), optional: false });
+        self.thunk.outputs.insert(tag(name), Output { path: path(at.as_ref()), optional: false, dynamic: false });
         self
     }
 

@@ -195,7 +195,7 @@ impl<'a> Step<'a> {
             umask: 0o22,
         };
         let thunk =
-            Thunk { function, inputs: BTreeMap::new(), outputs: BTreeMap::new(), timeout: None, volatile: false };
+            Thunk { function, inputs: BTreeMap::new(), outputs: BTreeMap::new(), timeout: None, volatile: false, strict: false };
         Self { bench, thunk, timeout: Duration::from_secs(60), terminal: false, resolved: BTreeMap::new() }
     }
 
@@ -224,12 +224,12 @@ impl<'a> Step<'a> {
     }
 
     pub fn output(mut self, name: &str, at: impl AsRef<OsStr>) -> Self {
-        self.thunk.outputs.insert(tag(name), Output { path: path(at), optional: false });
+        self.thunk.outputs.insert(tag(name), Output { path: path(at), optional: false, dynamic: false });
         self
     }
 
     pub fn optional(mut self, name: &str, at: impl AsRef<OsStr>) -> Self {
-        self.thunk.outputs.insert(tag(name), Output { path: path(at), optional: true });
+        self.thunk.outputs.insert(tag(name), Output { path: path(at), optional: true, dynamic: false });
         self
     }
 

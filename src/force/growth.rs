@@ -1,0 +1,147 @@
+//! Graphs that grow as they are forced: a program may write, in place of an output, what to compute for it
+//! (`gg_recipe::grow`). Its reduction then points to further thunks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gg_ir::{Kind, Name, Reduction, Reference, Tag, Thunk};
+use gg_recipe::{Growth, Parent, grow, is_graph};
+
+use crate::failure::Cause;
+use crate::ids::ThunkId;
+use crate::ledger::{Ledger, LedgerError};
+use crate::node::State;
+use crate::plan::{Command, Plan};
+
+/// The longest graph that is read, in bytes.
+const LONGEST: u64 = 64 << 20;
+
+/// Why what a program wrote could not be taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GrowError {
+    /// It is no graph: the program's fault.
+    Malformed(String),
+    /// The store failed.
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for GrowError {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+/// Replaces each output that is a graph by what stands for it, and puts the thunks that it needs into the store.
+pub(crate) fn take_up(
+    store: &dyn Ledger,
+    thunk: &Thunk,
+    resolved: &BTreeMap<Reference, Name>,
+    reduction: &Reduction,
+) -> Result<Reduction, GrowError> {
+    let mut graphs: BTreeMap<Tag, Vec<u8>> = BTreeMap::new();
+    for (tag, made) in &reduction.outputs {
+        let dynamic = thunk.outputs.get(tag).is_some_and(|output| output.dynamic);
+        if !dynamic || made.object.thunk().is_some() {
+            continue;
+        }
+        let name = *made.object.name();
+        if name.length() > LONGEST {
+            // What is that long is no graph, unless it says that it is one.
+            if store.begins(&name, gg_recipe::HEADER)? {
+                let most = LONGEST >> 20;
+                return Err(malformed(tag, format!("it has {} bytes; {most} MiB are read", name.length())));
+            }
+            continue;
+        }
+        let content = store.read(&name)?;
+        if is_graph(&content) {
+            graphs.insert(tag.clone(), content);
+        }
+    }
+    let mut grown = reduction.clone();
+    let plain = reduction.outputs.iter().filter(|(tag, _)| !graphs.contains_key(*tag));
+    let made: BTreeMap<_, _> = plain.map(|(tag, made)| (tag.clone(), made.clone())).collect();
+    for (tag, content) in graphs {
+        let parent = Parent { thunk, resolved, made: &made };
+        let growth = grow(&content, &parent).map_err(|error| malformed(&tag, error.to_string()))?;
+        keep(store, &growth)?;
+        grown.outputs.insert(tag, growth.output);
+    }
+    Ok(grown)
+}
+
+fn malformed(tag: &Tag, what: String) -> GrowError {
+    GrowError::Malformed(format!("its output '{tag}' is a malformed graph: {what}"))
+}
+
+/// Keeps what the output needs; what nothing needs is not computed, so it need not be there.
+fn keep(store: &dyn Ledger, growth: &Growth) -> Result<(), LedgerError> {
+    let mut needed: BTreeSet<Name> = growth.output.object.thunk().copied().into_iter().collect();
+    for content in &growth.values {
+        store.put(Kind::Value, content)?;
+    }
+    for sealed in growth.thunks.iter().rev() {
+        if needed.contains(&sealed.name) {
+            needed.extend(sealed.thunk.dependencies().copied());
+            store.put(Kind::Thunk, &sealed.thunk.encode())?;
+        }
+    }
+    Ok(())
+}
+
+impl Plan {
+    /// Looks whether outputs that may be graphs are; `false` when none can be.
+    pub(crate) fn grows(&mut self, id: ThunkId, reduction: &Arc<Reduction>) -> bool {
+        let Some(thunk) = &self.graph[id].thunk else { return false };
+        let dynamic = |tag: &Tag| thunk.outputs.get(tag).is_some_and(|output| output.dynamic);
+        if !reduction.outputs.keys().any(dynamic) {
+            return false;
+        }
+        match self.inputs(id) {
+            Ok((thunk, resolved)) => {
+                self.graph[id].state = State::Growing;
+                self.commands.push_back(Command::Grow { id, thunk, resolved, reduction: reduction.clone() });
+            }
+            Err(cause) => self.fail(id, cause),
+        }
+        true
+    }
+
+    pub(crate) fn grown(&mut self, id: ThunkId, grown: Result<Reduction, GrowError>) {
+        if self.graph[id].state != State::Growing {
+            return;
+        }
+        match grown {
+            Ok(reduction) => self.executed_whole(id, Arc::new(reduction)),
+            Err(GrowError::Malformed(text)) => self.fail(id, Cause::Breach(text)),
+            Err(GrowError::Ledger(LedgerError::Missing(name) | LedgerError::Corrupt(name))) => self.lost(id, name),
+            Err(GrowError::Ledger(LedgerError::Other(text))) => self.fail(id, Cause::Infrastructure(text)),
+        }
+    }
+
+    /// The thunk of this name, which is there because of another that is `depth` programs deep.
+    ///
+    /// # Errors
+    /// When it is too deep, or one too many; it is not evaluated then.
+    pub(crate) fn admit(&mut self, name: Name, depth: u32) -> Result<ThunkId, Cause> {
+        let known = self.graph.find(&name).map_or(0, |id| self.graph[id].depth);
+        let policy = self.setup.policy;
+        if depth > known {
+            if depth > policy.depth {
+                return Err(Cause::Breach(wild(&format!("states a graph {} levels deep in others", policy.depth))));
+            }
+            self.sprouts += usize::from(known == 0);
+            if self.sprouts > policy.sprouts {
+                return Err(Cause::Breach(wild(&format!("states one thunk more than {} in this run", policy.sprouts))));
+            }
+        }
+        let id = self.add_by_name(name);
+        let node = &mut self.graph[id];
+        node.depth = node.depth.max(depth);
+        Ok(id)
+    }
+}
+
+fn wild(what: &str) -> String {
+    format!("it {what}, which is the limit; does its program ever write a plain result?")
+}
