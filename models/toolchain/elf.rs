@@ -14,36 +14,66 @@ use crate::driver::environment;
 use crate::{Environment, FileKind, Reason, World};
 
 /// What the loader reads to find libraries outside its own directories.
-const CACHE: &str = "/etc/ld.so.cache";
+pub const CACHE: &str = "/etc/ld.so.cache";
 
 /// The bytes of a program that are read first.
 const HEAD: usize = 4096;
+
+/// What a program is loaded with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The loader (`PT_INTERP`, else the usual one).
+    pub loader: PathBuf,
+    /// The shared libraries at the paths at which the loader opens them, its own among them, in the order of loading.
+    pub libraries: Vec<PathBuf>,
+    /// The names of those that are nowhere.
+    pub missing: Vec<OsString>,
+    /// Some are found only through [`CACHE`].
+    pub cached: bool,
+}
 
 /// The loader (`PT_INTERP`) and all shared libraries of `program`, as the loader itself finds them (ld.so(8), `--list`).
 /// Empty for a static program. A shared library without an interpreter of its own is listed by the usual loader; one for
 /// another machine, which a cross compiler links and nobody here loads, needs nothing.
 ///
 /// # Errors
-/// [`Reason::Unsealable`] when the loader cannot be asked.
+/// [`Reason::Unsealable`] when the loader cannot be asked, or does not find a library.
 pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<Vec<PathBuf>, Reason> {
+    let Some(loaded) = loaded(program, world, &environment::of_query(env))? else { return Ok(Vec::new()) };
+    if let Some(library) = loaded.missing.first() {
+        let why = format!("the libraries of {}: there is no {}", program.display(), library.display());
+        return Err(Reason::Unsealable(why));
+    }
+    let cache = loaded.cached.then(|| CACHE.into());
+    Ok([loaded.loader].into_iter().chain(loaded.libraries).chain(cache).collect())
+}
+
+/// What `program` is loaded with when the loader has exactly this environment; `None` for what needs no loader: a static
+/// program, a library for another machine, a file of another kind.
+///
+/// `$ORIGIN` is the directory of the path that is given, so it should be one without symbolic links, as the kernel gives the
+/// loader.
+///
+/// # Errors
+/// [`Reason::Unsealable`] when the loader cannot be asked.
+pub fn loaded(program: &Path, world: &dyn World, env: &Environment) -> Result<Option<Loaded>, Reason> {
     let elf = Elf::of(program, world).map_err(|_| Reason::MissingInput(program.to_owned()))?;
-    let Some(elf) = elf else { return Ok(Vec::new()) };
+    let Some(elf) = elf else { return Ok(None) };
     let loader = match elf {
         Elf { interpreter: Some(loader), .. } => loader,
         Elf { dynamic: true, machine, .. } => match usual_loader(world) {
             Some((loader, own)) if own == machine => loader,
-            _ => return Ok(Vec::new()),
+            _ => return Ok(None),
         },
-        _ => return Ok(Vec::new()),
+        _ => return Ok(None),
     };
-    let list = |flags: &[&str]| -> Result<Vec<Library>, Reason> {
+    let list = |flags: &[&str], env: &Environment| -> Result<Vec<Library>, Reason> {
         let mut argv = vec![loader.clone().into_os_string()];
         argv.extend(flags.iter().map(OsString::from));
         argv.push(program.as_os_str().to_owned());
         let failed = |why: String| Reason::Unsealable(format!("the libraries of {}: {why}", program.display()));
-        let env = environment::of_query(env);
         let answer = world
-            .ask_once(&argv, Path::new("/"), &env, &|answer| Some(grounds(program, &libraries(&answer.stdout))))
+            .ask_once(&argv, Path::new("/"), env, &|answer| Some(grounds(program, &libraries(&answer.stdout))))
             .map_err(|error| failed(error.to_string()))?;
         if !answer.success {
             return Err(failed(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
@@ -51,17 +81,27 @@ pub fn closure(program: &Path, world: &dyn World, env: &Environment) -> Result<V
         Ok(libraries(&answer.stdout))
     };
     // A sandbox without the loader's cache is the same on more machines.
-    let (found, cache) = match list(&["--inhibit-cache", "--list"]) {
+    let (found, cached) = match list(&["--inhibit-cache", "--list"], env) {
         Ok(found) if found.iter().all(|it| it.path.is_some()) => (found, false),
-        _ => (list(&["--list"])?, true),
+        _ => match list(&["--list"], env) {
+            Ok(found) => (found, true),
+            // It ends at the first library that is missing; glibc's loader can be told to go on, where others would start the
+            // program.
+            Err(_) if loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-linux")) => {
+                let mut tracing = env.clone();
+                tracing.insert(TRACE.into(), "1".into());
+                (list(&[], &tracing)?, true)
+            }
+            Err(error) => return Err(error),
+        },
     };
-    let mut out = vec![loader];
-    out.extend(found.into_iter().filter_map(|library| library.path));
-    if cache {
-        out.push(CACHE.into());
-    }
-    Ok(out)
+    let missing = found.iter().filter(|library| library.path.is_none()).map(|library| library.name.clone()).collect();
+    let libraries = found.into_iter().filter_map(|library| library.path).collect();
+    Ok(Some(Loaded { loader, libraries, missing, cached }))
 }
+
+/// Makes glibc's loader list what is missing, too (ld.so(8)).
+const TRACE: &str = "LD_TRACE_LOADED_OBJECTS";
 
 /// Where the loader looks without being told (ld.so(8)); what Debian adds to it is where the libraries are found.
 const DIRECTORIES: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
@@ -96,13 +136,17 @@ fn usual_loader(world: &dyn World) -> Option<(PathBuf, Machine)> {
 }
 
 /// Whether it has 64 bits, and `e_machine`.
-type Machine = (bool, u16);
+pub type Machine = (bool, u16);
 
-/// What the headers say.
-struct Elf {
-    machine: Machine,
-    interpreter: Option<PathBuf>,
-    dynamic: bool,
+/// What the headers of a program or library say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elf {
+    /// What it is made for.
+    pub machine: Machine,
+    /// Its loader.
+    pub interpreter: Option<PathBuf>,
+    /// Whether it is linked with anything at run time.
+    pub dynamic: bool,
 }
 
 impl Elf {
@@ -110,7 +154,7 @@ impl Elf {
     ///
     /// # Errors
     /// Whatever the file system says.
-    fn of(path: &Path, world: &dyn World) -> io::Result<Option<Self>> {
+    pub fn of(path: &Path, world: &dyn World) -> io::Result<Option<Self>> {
         // Linkers put what is of interest at the beginning, and compilers are large.
         if let Some(head) = world.head(path, HEAD)? {
             match Self::parse(&head) {
@@ -149,6 +193,8 @@ impl Elf {
 /// One line of `--list`.
 #[derive(Debug, PartialEq, Eq)]
 struct Library {
+    /// By which it is asked for; empty where that is a path.
+    name: OsString,
     /// `None` where it was not found.
     path: Option<PathBuf>,
 }
@@ -167,10 +213,11 @@ fn libraries(text: &[u8]) -> Vec<Library> {
             Some(end) => &target[..end],
             None => target,
         };
+        let name = OsStr::from_bytes(name).to_owned();
         if path.starts_with(b"/") {
-            out.push(Library { path: Some(OsStr::from_bytes(path).into()) });
+            out.push(Library { name, path: Some(OsStr::from_bytes(path).into()) });
         } else if !name.is_empty() && target == b"not found" {
-            out.push(Library { path: None });
+            out.push(Library { name, path: None });
         }
     }
     out
@@ -184,8 +231,12 @@ mod tests {
     fn answers() {
         let text = b"\tlinux-vdso.so.1 (0x00007ffc)\n\tlibz.so.1 => /lib/a b/libz.so.1 (0x00007f3)\n\
             \t/lib64/ld-linux-x86-64.so.2 (0x00007f3)\n\tlibq.so => not found\n\tstatically linked\n";
-        let path = |text: &str| Library { path: Some(text.into()) };
-        let expected = [path("/lib/a b/libz.so.1"), path("/lib64/ld-linux-x86-64.so.2"), Library { path: None }];
+        let library = |name: &str, path: Option<&str>| Library { name: name.into(), path: path.map(PathBuf::from) };
+        let expected = [
+            library("libz.so.1", Some("/lib/a b/libz.so.1")),
+            library("", Some("/lib64/ld-linux-x86-64.so.2")),
+            library("libq.so", None),
+        ];
         assert_eq!(libraries(text), expected);
     }
 }

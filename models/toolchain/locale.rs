@@ -16,7 +16,7 @@ const BUILT_IN: &[&str] = &["C", "POSIX"];
 const PLAIN: &[&str] = &["C.UTF-8", "C.utf8"];
 
 /// The message catalogues of compilers and binutils; Debian's carry a version.
-const CATALOGUES: &[&str] = &[
+pub(super) const CATALOGUES: &[&str] = &[
     "gcc",
     "gcc-",
     "cpplib",
@@ -36,7 +36,11 @@ const CATALOGUES: &[&str] = &[
 const LOCALES: &str = "/usr/lib/locale";
 const MESSAGES: &str = "/usr/share/locale";
 
-pub(super) fn capture(parts: &mut Parts) {
+/// The messages of the C library, which any program may print.
+pub(super) const LIBC: &[&str] = &["libc"];
+
+/// Adds the locales that the environment names, with these message catalogues.
+pub(super) fn capture(parts: &mut Parts, messages: &[&str]) {
     let mut names: Vec<String> = Vec::new();
     for variable in VARIABLES {
         names.extend(parts.var(variable).and_then(OsStr::to_str).map(str::to_owned));
@@ -57,7 +61,7 @@ pub(super) fn capture(parts: &mut Parts) {
     for name in names {
         for directory in spellings(&name) {
             parts.tree(&Path::new(LOCALES).join(&directory));
-            catalogues(&Path::new(MESSAGES).join(&directory).join("LC_MESSAGES"), parts);
+            catalogues(&Path::new(MESSAGES).join(&directory).join("LC_MESSAGES"), messages, parts);
         }
     }
 }
@@ -79,13 +83,13 @@ fn spellings(name: &str) -> Vec<String> {
     out
 }
 
-fn catalogues(directory: &Path, parts: &mut Parts) {
+fn catalogues(directory: &Path, messages: &[&str], parts: &mut Parts) {
     for name in parts.world.list(directory).unwrap_or_default() {
         let Some(stem) = name.as_bytes().strip_suffix(b".mo").and_then(|it| std::str::from_utf8(it).ok()) else {
             continue;
         };
         let unversioned = stem.trim_end_matches(|it: char| it.is_ascii_digit() || it == '.');
-        if CATALOGUES.contains(&unversioned) {
+        if messages.contains(&unversioned) {
             parts.file(&directory.join(&name));
         }
     }

@@ -10,7 +10,7 @@
 //! The answer holds host paths with their symlinks unresolved; who seals them takes the symlinks on the way too.
 
 mod clang;
-mod elf;
+pub mod elf;
 mod gcc;
 mod locale;
 mod programs;
@@ -60,8 +60,15 @@ pub fn capture(tool: &Path, world: &dyn World, env: &Environment) -> Result<Tool
             gcc::capture_wrapper(tool, &mut parts)?;
         }
     }
-    locale::capture(&mut parts);
+    locale::capture(&mut parts, locale::CATALOGUES);
     Ok(parts.finish())
+}
+
+/// The locales that `env` names, with the C library's messages in them: what any program needs to speak as it is told.
+pub fn locales(world: &dyn World, env: &Environment) -> Toolchain {
+    let mut parts = Parts { world, env, files: BTreeSet::new(), trees: BTreeSet::new() };
+    locale::capture(&mut parts, locale::LIBC);
+    parts.finish()
 }
 
 /// What has been found so far.

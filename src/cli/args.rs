@@ -58,6 +58,15 @@ pub enum Command {
         /// Files to compute [all that the last `gg infer` in this directory left]
         files: Vec<PathBuf>,
     },
+    /// Force thunks for another program, which talks to gg in lines of JSON on standard input and output (docs/api.md)
+    Api {
+        /// Where to run thunks: NAME or NAME:JOBS (local, lambda); may be given several times
+        #[arg(short, long = "engine", value_name = "ENGINE", value_parser = Choice::parse)]
+        engines: Vec<Choice>,
+        /// Fail where the engines cannot run a thunk, instead of running it on this machine
+        #[arg(long)]
+        no_fallback: bool,
+    },
     /// Show what an object or a file is
     Describe {
         /// An object's name, or a file: a placeholder is shown as its thunk

@@ -15,8 +15,10 @@
 //! - `manual`: what gg says of itself: help, manual pages
 //! - `doctor`: whether gg can work here
 //! - `inspect`: what a person asks about one step of a build that is over
+//! - `front`: thunks that are stated by hand or by a program; `api`: for programs that talk to gg
 //! - `wanted`: which outputs are computed; `pending`: where placeholders were left
 
+mod api;
 pub mod args;
 pub mod command;
 mod compile_commands;
@@ -31,6 +33,7 @@ mod engine;
 mod engines;
 #[cfg(feature = "lambda")]
 mod far;
+mod front;
 mod graph;
 mod history;
 mod inspect;

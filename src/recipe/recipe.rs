@@ -19,6 +19,19 @@ pub struct Recipe {
     /// The program, an absolute path among the inputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub executable: Option<Text>,
+    /// In place of `executable`, where a front end takes the recipe: a program by name or path, which is captured with all that
+    /// it needs; `args` are those that follow its own name, `env` is added to what it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<Text>,
+    /// With `program`: others that it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<Text>,
+    /// With `program`: Python packages that it imports by names which its text does not show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// With `program`: files and directories that it opens besides, with the libraries that those among them need.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Text>,
     /// The argument vector, `argv[0]` included \[the executable alone].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<Text>>,

@@ -30,6 +30,9 @@ pub fn seal(recipe: &Recipe, parent: Option<&Thunk>, sources: &mut dyn Sources) 
         (true, parent) => parent,
         (false, _) => None,
     };
+    if recipe.program.is_some() || !(recipe.programs.is_empty() && recipe.packages.is_empty() && recipe.also.is_empty()) {
+        return Err(RecipeError::new("program: only where gg itself takes a recipe can a program be captured for it"));
+    }
     let own = parent.map(|parent| &parent.function);
     let executable = match (&recipe.executable, own) {
         (Some(text), _) => path(&text.0).map_err(|error| error.within("executable"))?,

@@ -43,6 +43,18 @@ impl Store {
         Ok(self.snapshot_of(dir)?.name)
     }
 
+    /// The same without what `leaves_out` says of a path seen from the directory, and without what is below that. It is looked
+    /// through at each call; what becomes of it is for the caller to remember.
+    ///
+    /// # Errors
+    /// As [`Store::snapshot`].
+    pub fn snapshot_without(&self, dir: &Path, leaves_out: &dyn Fn(&Path) -> bool) -> Result<Name> {
+        let dir = std::path::absolute(dir).map_err(at("resolve", dir))?;
+        let generation = self.generation.load(Ordering::SeqCst);
+        let choice = Choice { root: &dir, leaves_out };
+        Ok(self.walked(&dir, generation, Some(choice))?.name)
+    }
+
     /// Whether the directory holds exactly this tree.
     pub(crate) fn is_exactly(&self, dir: &Path, name: &Name) -> bool {
         self.snapshot_of(dir).is_ok_and(|found| found.exact && found.name == *name)
@@ -54,8 +66,12 @@ impl Store {
         if let Some(known) = self.known_snapshot(&dir, generation) {
             return Ok(known);
         }
-        let mut walk = Walk { store: self, generation, notes: Vec::new(), found: HashMap::new() };
-        let snapshot = walk.directory(&dir, 0)?;
+        self.walked(&dir, generation, None)
+    }
+
+    fn walked(&self, dir: &Path, generation: u64, choice: Option<Choice<'_>>) -> Result<Snapshot> {
+        let mut walk = Walk { store: self, generation, choice, notes: Vec::new(), found: HashMap::new() };
+        let snapshot = walk.directory(dir, 0)?;
         let Walk { notes, found, .. } = walk;
         self.origins.note(notes)?;
         lock(&self.snapshots).extend(found);
@@ -67,9 +83,16 @@ impl Store {
     }
 }
 
+/// What of a directory is left out.
+struct Choice<'a> {
+    root: &'a Path,
+    leaves_out: &'a dyn Fn(&Path) -> bool,
+}
+
 struct Walk<'a> {
     store: &'a Store,
     generation: u64,
+    choice: Option<Choice<'a>>,
     notes: Vec<Note>,
     found: Snapshots,
 }
@@ -85,6 +108,10 @@ impl Walk<'_> {
         let mut exact = true;
         for entry in listed {
             let (path, name) = (entry.path(), entry.file_name());
+            if self.leaves_out(&path) {
+                exact = false;
+                continue;
+            }
             let made = match entry.file_type() {
                 Ok(kind) if kind.is_dir() => self.subdirectory(&path, depth, &mut exact)?,
                 Ok(kind) if kind.is_symlink() => fs::read_link(&path).ok().map(|to| Entry::Symlink(to.into())),
@@ -104,12 +131,22 @@ impl Walk<'_> {
             self.notes.push(Note::Tree(name, dir.to_owned()));
         }
         let snapshot = Snapshot { name, exact };
-        self.found.insert(dir.to_owned(), (self.generation, snapshot));
+        // What something was left out of is not what the directory is.
+        if exact || self.choice.is_none() {
+            self.found.insert(dir.to_owned(), (self.generation, snapshot));
+        }
         Ok(snapshot)
     }
 
+    fn leaves_out(&self, path: &Path) -> bool {
+        self.choice.as_ref().is_some_and(|it| path.strip_prefix(it.root).is_ok_and(|path| (it.leaves_out)(path)))
+    }
+
     fn subdirectory(&mut self, path: &Path, depth: usize, exact: &mut bool) -> Result<Option<Entry>> {
-        let known = self.store.known_snapshot(path, self.generation);
+        let known = match self.choice {
+            None => self.store.known_snapshot(path, self.generation),
+            Some(_) => None,
+        };
         let snapshot = match known.map_or_else(|| self.directory(path, depth + 1), Ok) {
             Ok(snapshot) => snapshot,
             Err(StoreError::Denied { path: at, .. } | StoreError::NoFile { path: at, .. }) if at == path => {

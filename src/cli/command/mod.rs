@@ -75,6 +75,10 @@ pub fn run(args: Args, stop: Signals) -> Result<i32> {
             settings.speak(volume.verbosity());
             force::run(&files, &settings, stop)
         }
+        Command::Api { engines, no_fallback } => {
+            settings.choose(engines, no_fallback.then_some(false));
+            crate::api::run(&settings, stop)
+        }
         Command::Describe { what, json } => describe::run(&what, json, &settings),
         Command::Graph(args) => graph::run(&args, &settings),
         Command::Log { file } => log::run(file.as_deref(), &settings),

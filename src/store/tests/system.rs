@@ -46,6 +46,28 @@ fn a_snapshot_lists_everything_and_copies_nothing() {
     assert_eq!(other.origin_of_tree(&name), Some(dir));
 }
 
+#[test]
+fn a_snapshot_without_some_is_not_taken_for_the_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = project(root.path());
+    let store = Store::open(&root.path().join("store")).unwrap();
+    let all = store.snapshot(&dir).unwrap();
+    let some = store.snapshot_without(&dir, &|path| path == Path::new("sys/deep")).unwrap();
+    assert_ne!(some, all);
+    let tree = store.read_tree(&some).unwrap();
+    let (Some(Entry::File { .. }), Some(Entry::Tree(sys))) = (tree.get("a.h".as_ref()), tree.get("sys".as_ref()))
+    else {
+        panic!("{tree:?}")
+    };
+    assert!(store.read_tree(sys).unwrap().get("deep".as_ref()).is_none());
+    assert_eq!((store.origin_of_tree(&some), store.origin_of_tree(sys)), (None, None));
+    assert_eq!(store.snapshot(&dir).unwrap(), all);
+    // Where nothing is left out, it is the directory.
+    let other = Store::open(&root.path().join("other")).unwrap();
+    assert_eq!(other.snapshot_without(&dir, &|_| false).unwrap(), all);
+    assert_eq!(other.origin_of_tree(&all), Some(dir));
+}
+
 fn mode_of(meta: &fs::Metadata) -> u32 {
     std::os::unix::fs::MetadataExt::mode(meta) & 0o7777
 }

@@ -1,0 +1,60 @@
+//! The answer: what a program needs.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use gg_ir::AbsPath;
+
+use crate::Need;
+
+/// What a program needs to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captured {
+    /// What is to be executed. For a script that is the script itself, whose interpreter is among the needs.
+    pub executable: AbsPath,
+    /// The whole argument vector: the request's, with the program's own name in front. That is as it was asked for, or the path of
+    /// the executable where an interpreter finds its parts by it.
+    pub args: Vec<OsString>,
+    /// What has to stand at which path. What lies below another one's [`Need::Tree`] is laid over it, and only what that tree leaves out
+    /// does. No path leads through a symbolic link, unless the link itself is in a tree.
+    pub needs: BTreeMap<AbsPath, Need>,
+    /// Variables that the program must be given, in place of those of the same name in the request's environment: PATH where
+    /// something is found by it, with only the directories where that is; `LD_LIBRARY_PATH` and an interpreter's own where they matter.
+    pub env: BTreeMap<OsString, OsString>,
+    /// What could not be found and may be missed, in order: here the program does without it, too, or has not come to it.
+    pub notes: Vec<Note>,
+}
+
+/// Something that was not found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// A shared library, which is loaded at run time if at all, lacks others.
+    MissingLibrary {
+        /// The library.
+        library: PathBuf,
+        /// What it lacks, or what its loader says.
+        lacks: String,
+    },
+    /// A module that a Python program imports somewhere is not installed.
+    MissingModule {
+        /// The module.
+        module: String,
+        /// The file that imports it.
+        importer: PathBuf,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingLibrary { library, lacks } => {
+                write!(f, "{} needs {lacks}, which the loader does not find", library.display())
+            }
+            Self::MissingModule { module, importer } => {
+                write!(f, "{} imports {module}, which is not installed", importer.display())
+            }
+        }
+    }
+}

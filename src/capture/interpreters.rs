@@ -1,0 +1,52 @@
+//! What interpreters answer about themselves.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use gg_models::World;
+
+use crate::CaptureError;
+use crate::disk::Disk;
+use crate::gather::Gather;
+
+/// An interpreter that lists the directories of its modules.
+struct Interpreter {
+    /// The name of its program, before a version.
+    name: &'static str,
+    /// The arguments that make it print them, one a line.
+    question: &'static [&'static str],
+}
+
+const INTERPRETERS: &[Interpreter] = &[Interpreter { name: "perl", question: &["-e", r#"print "$_\n" for @INC"#] }];
+
+/// Whether a program is called so, perhaps with a version behind.
+pub(crate) fn is_called(program: &Path, name: &str) -> bool {
+    let rest = program.file_name().and_then(|it| it.as_bytes().strip_prefix(name.as_bytes()));
+    rest.is_some_and(|rest| rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
+}
+
+impl Gather<'_> {
+    /// Adds the modules of a program, if it is an interpreter that can be asked for them.
+    ///
+    /// # Errors
+    /// [`CaptureError::Unanswered`], and whatever the file system says.
+    pub fn modules(&mut self, program: &Path) -> Result<(), CaptureError> {
+        let Some(known) = INTERPRETERS.iter().find(|known| is_called(program, known.name)) else { return Ok(()) };
+        let unanswered = |why: String| CaptureError::Unanswered { interpreter: program.into(), why };
+        let mut argv: Vec<OsString> = vec![program.into()];
+        argv.extend(known.question.iter().map(OsString::from));
+        let answer = Disk.ask(&argv, &self.request.cwd, &self.request.env);
+        let answer = answer.map_err(|error| unanswered(error.to_string()))?;
+        if !answer.success {
+            return Err(unanswered(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
+        }
+        for line in answer.stdout.split(|&byte| byte == b'\n') {
+            let directory = Path::new(OsStr::from_bytes(line));
+            if directory.is_absolute() {
+                self.tree(directory, &Default::default())?;
+            }
+        }
+        Ok(())
+    }
+}

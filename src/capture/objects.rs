@@ -1,0 +1,247 @@
+//! ELF programs and libraries with what they are loaded with, and trees that hold some.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use gg_models::toolchain::elf::{self, CACHE, Elf, Loaded, Machine};
+use gg_models::{Environment, Reason};
+
+use crate::disk::{self, Disk};
+use crate::gather::Gather;
+use crate::{CaptureError, Note, Subtree, lookup};
+
+/// Processors by their numbers in ELF files (`e_machine`, in the processor supplements of the System V ABI), as Rust calls them.
+const MACHINES: &[(Machine, &str)] = &[
+    ((true, 62), "x86_64"),
+    ((false, 62), "x86_64 (x32)"),
+    ((false, 3), "x86"),
+    ((true, 183), "aarch64"),
+    ((false, 40), "arm"),
+    ((true, 243), "riscv64"),
+    ((false, 243), "riscv32"),
+    ((true, 21), "powerpc64"),
+    ((true, 22), "s390x"),
+    ((true, 258), "loongarch64"),
+    ((false, 8), "mips"),
+    ((true, 8), "mips64"),
+];
+
+/// Which programs a processor runs besides its own, where the kernel is told to.
+const COMPATIBLE: &[(&str, &str)] = &[("x86_64", "x86"), ("x86_64", "x86_64 (x32)"), ("aarch64", "arm")];
+
+/// The directory beside libraries for builds of the same libraries that need newer processors (ld.so(8)).
+const NEWER: &str = "glibc-hwcaps";
+
+/// The variable that tells the loader where to look.
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
+/// What the loader is told when it is asked: its answer in English, and the directories of the request.
+pub(crate) fn loader_environment(env: &Environment, cwd: &Path) -> Environment {
+    let mut out = Environment::from([("LC_ALL".into(), "C".into())]);
+    if let Some(list) = env.get(OsStr::new(LIBRARY_PATH)).filter(|list| !list.is_empty()) {
+        // `;` separates, too (ld.so(8)).
+        let parts = list.as_bytes().split(|byte| matches!(byte, b':' | b';'));
+        let directories: Vec<PathBuf> = parts.map(|part| lookup::plain(&cwd.join(OsStr::from_bytes(part)))).collect();
+        out.insert(LIBRARY_PATH.into(), lookup::list(directories.iter().map(PathBuf::as_path)));
+    }
+    out
+}
+
+impl Gather<'_> {
+    /// Adds what an ELF program is loaded with.
+    ///
+    /// # Errors
+    /// [`CaptureError::Foreign`], [`CaptureError::MissingLoader`], [`CaptureError::MissingLibrary`], [`CaptureError::Loader`].
+    pub fn program(&mut self, real: &Path) -> Result<(), CaptureError> {
+        if !self.objects.insert(real.into()) {
+            return Ok(());
+        }
+        let elf = Elf::of(real, &Disk).map_err(|error| CaptureError::Io { path: real.into(), error })?;
+        let elf = elf.ok_or_else(|| CaptureError::NoProgram { path: real.into() })?;
+        check_machine(real, elf.machine)?;
+        if let Some(loader) = elf.interpreter
+            && !loader.exists()
+        {
+            return Err(CaptureError::MissingLoader { program: real.into(), loader });
+        }
+        match self.loaded(real)? {
+            Some(loaded) if loaded.missing.is_empty() => self.add(loaded),
+            Some(loaded) => Err(CaptureError::MissingLibrary { program: real.into(), libraries: loaded.missing }),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what a shared library is loaded with, as far as that is found. Where the library is loaded by a program that has others
+    /// already, those need not be found.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn library(&mut self, real: &Path) -> Result<(), CaptureError> {
+        if !self.objects.insert(real.into()) {
+            return Ok(());
+        }
+        let mut loaded = match self.loaded(real) {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => return Ok(()),
+            Err(CaptureError::Loader { why, .. }) => {
+                self.notes.insert(Note::MissingLibrary { library: real.into(), lacks: why });
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        loaded.missing.retain(|name| !self.names.contains(name));
+        if !loaded.missing.is_empty() {
+            let names: Vec<_> = loaded.missing.iter().map(|name| name.to_string_lossy()).collect();
+            self.notes.insert(Note::MissingLibrary { library: real.into(), lacks: names.join(", ") });
+        }
+        self.add(loaded)
+    }
+
+    fn loaded(&self, object: &Path) -> Result<Option<Loaded>, CaptureError> {
+        elf::loaded(object, &Disk, &self.loading).map_err(|reason| {
+            let why = match reason {
+                Reason::Unsealable(why) => why,
+                other => other.to_string(),
+            };
+            CaptureError::Loader { program: object.into(), why }
+        })
+    }
+
+    fn add(&mut self, loaded: Loaded) -> Result<(), CaptureError> {
+        self.places.file(&loaded.loader)?;
+        // Found with what is nowhere, libraries may have been found without the cache as well; then it is only not needed.
+        if loaded.cached {
+            self.places.optional(Path::new(CACHE))?;
+        }
+        for library in &loaded.libraries {
+            self.places.file(library)?;
+            self.names.extend(library.file_name().map(OsStr::to_owned));
+            self.note_library_path(library);
+        }
+        for library in &loaded.libraries {
+            for other in self.builds(library) {
+                let real = self.places.file(&other)?;
+                self.library(&real)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the directories of `LD_LIBRARY_PATH` that matter.
+    fn note_library_path(&mut self, library: &Path) {
+        let Some(list) = self.loading.get(OsStr::new(LIBRARY_PATH)) else { return };
+        let Some(directory) = lookup::directories(list).find(|it| library.starts_with(it)) else { return };
+        self.library_path.insert(directory);
+    }
+
+    /// Those directories in their order, for the program's environment.
+    pub fn library_path(&self) -> Option<(OsString, OsString)> {
+        let all: Vec<PathBuf> = lookup::directories(self.loading.get(OsStr::new(LIBRARY_PATH))?).collect();
+        let kept = all.iter().filter(|directory| self.library_path.contains(*directory));
+        let list = lookup::list(kept.map(PathBuf::as_path));
+        (!list.is_empty()).then(|| (LIBRARY_PATH.into(), list))
+    }
+
+    /// The other builds of a library for older and newer processors: elsewhere the loader takes one of those.
+    fn builds(&mut self, library: &Path) -> Vec<PathBuf> {
+        let (Some(directory), Some(name)) = (library.parent(), library.file_name()) else { return Vec::new() };
+        let is_newer = |it: &&Path| it.file_name() == Some(OsStr::new(NEWER));
+        let base = directory.parent().filter(is_newer).and_then(Path::parent).unwrap_or(directory);
+        let newer = self.newer.entry(base.into()).or_insert_with(|| {
+            let listed = fs::read_dir(base.join(NEWER)).into_iter().flatten().flatten();
+            listed.map(|entry| entry.path()).collect()
+        });
+        let places = newer.iter().map(PathBuf::as_path).chain([base]);
+        places.map(|place| place.join(name)).filter(|other| other != library && other.is_file()).collect()
+    }
+
+    /// Adds a whole directory but for some, with what the links in it lead to and what the libraries and programs in it are
+    /// loaded with.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn tree(&mut self, path: &Path, without: &BTreeSet<PathBuf>) -> Result<(), CaptureError> {
+        let Some(tree) = self.places.tree(path, without.clone())? else { return Ok(()) };
+        // Seen from a directory that a link leads to, other paths are meant.
+        let names: BTreeSet<PathBuf> = without.iter().filter(|it| it.is_relative()).cloned().collect();
+        let mut found = Vec::new();
+        list(&tree, &tree.directory, &mut found)?;
+        for Entry { path, link } in found {
+            if link {
+                let Some((real, meta)) = self.places.walk(&path)? else { continue };
+                if meta.is_dir() {
+                    self.tree(&real, &names)?;
+                    continue;
+                }
+                if !meta.is_file() {
+                    continue;
+                }
+                self.places.file(&real)?;
+                if is_object(&real) {
+                    self.library(&real)?;
+                }
+            } else if is_object(&path) {
+                self.names.extend(path.file_name().map(OsStr::to_owned));
+                self.library(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Something in a tree that may need more: a link, or a file that may be ELF.
+struct Entry {
+    path: PathBuf,
+    link: bool,
+}
+
+/// Lists links, and files that are named as libraries or executable, in order.
+fn list(tree: &Subtree, directory: &Path, out: &mut Vec<Entry>) -> Result<(), CaptureError> {
+    let failed = |error| CaptureError::Io { path: directory.into(), error };
+    let entries: Result<Vec<_>, _> = fs::read_dir(directory).map_err(failed)?.collect();
+    let mut entries = entries.map_err(failed)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let relative = path.strip_prefix(&tree.directory).unwrap_or(&path);
+        if tree.leaves_out(relative) {
+            continue;
+        }
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            list(tree, &path, out)?;
+        } else if kind.is_symlink() {
+            out.push(Entry { path, link: true });
+        } else if kind.is_file() {
+            let named = entry.file_name().as_bytes().windows(3).any(|part| part == b".so");
+            if named || entry.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0) {
+                out.push(Entry { path, link: false });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file begins as ELF files do.
+pub(crate) fn is_object(path: &Path) -> bool {
+    disk::head(path, 4).is_ok_and(|head| head == b"\x7fELF")
+}
+
+/// # Errors
+/// [`CaptureError::Foreign`] unless this machine's processor is the right one.
+fn check_machine(program: &Path, machine: Machine) -> Result<(), CaptureError> {
+    let native = std::env::consts::ARCH;
+    let name = MACHINES.iter().find(|(known, _)| *known == machine).map(|(_, name)| *name);
+    // What the table does not know, the loader is asked about.
+    let fits = |name: &str| name == native || COMPATIBLE.contains(&(native, name));
+    let is_known = MACHINES.iter().any(|(_, name)| *name == native);
+    if !is_known || name.is_some_and(fits) {
+        return Ok(());
+    }
+    let machine = name.map_or_else(|| format!("a processor with the ELF number {}", machine.1), str::to_owned);
+    Err(CaptureError::Foreign { program: program.into(), machine, native })
+}

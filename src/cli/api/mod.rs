@@ -1,0 +1,45 @@
+//! `gg api`: thunks for other programs, in lines of JSON (`docs/api.md`).
+//!
+//! - `protocol`: what is said on either side
+//! - `lines`: the pipe: reading requests, writing answers
+//! - `server`: who answers
+
+mod lines;
+mod protocol;
+mod server;
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use gg_store::Store;
+
+use crate::console::{Console, Look, Progress, Verbosity};
+use crate::front::Forcer;
+use crate::settings::Settings;
+use crate::signals::{Signals, die_of};
+
+/// Answers requests from standard input until it ends.
+///
+/// # Errors
+/// When gg cannot work.
+pub fn run(settings: &Settings, stop: Signals) -> Result<i32> {
+    let store = Arc::new(Store::open(&settings.directory)?);
+    let _lease = store.lease()?;
+    // Another program shows its user how far things are.
+    let look = Look { verbosity: Verbosity::Normal, progress: Progress::Off, ..settings.look.clone() };
+    let console = Arc::new(Console::new(look));
+    let forcer = Arc::new(Forcer::start(&store, settings, &console, true)?);
+    let coordinator = Arc::clone(&forcer.forces.coordinator);
+    drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
+        let arrived = stop.wait();
+        coordinator.cancel_all();
+        die_of(arrived.signal);
+    }));
+    let server = server::Server::new(Arc::clone(&forcer))?;
+    let served = lines::serve(&server);
+    forcer.cancel_all();
+    forcer.forces.end();
+    console.end();
+    served?;
+    Ok(0)
+}

@@ -1,0 +1,163 @@
+//! What went wrong with a thunk, in words that name its program and its input.
+
+use std::path::Path;
+
+use gg_force::{Cause, ThunkFailure};
+use gg_ir::{AbsPath, Input, Name, Thunk};
+use gg_worker::Status;
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The thunk's own program's.
+    Program,
+    /// Another thunk's program's, whose output this one needs.
+    Dependency,
+    /// gg's, the machine's or the service's.
+    Infrastructure,
+    /// Nobody's.
+    Cancelled,
+}
+
+/// A thunk that has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Whose fault it is.
+    pub kind: FailureKind,
+    /// The thunk that failed, which may be one that the wanted one needs.
+    pub thunk: Name,
+    /// What happened, to which program, on which input, in one paragraph.
+    pub message: String,
+    /// What a person calls it.
+    pub label: String,
+    /// The command.
+    pub command: Vec<String>,
+    /// The paths of what it works on, ten at most.
+    pub inputs: Vec<String>,
+    /// The program's exit status, if it came to that.
+    pub status: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+    /// Outputs that it did not write.
+    pub missing: Vec<String>,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// So many inputs are named.
+const NAMED: usize = 10;
+
+impl Failed {
+    /// What is to be said of a failure; `thunk` is the one that failed, where it can be read.
+    pub fn of(failure: &ThunkFailure, thunk: Option<&Thunk>, label: Option<&str>, dependency: bool) -> Self {
+        let command: Vec<String> =
+            thunk.map_or_else(Vec::new, |thunk| thunk.function.args.iter().map(|arg| arg.to_string_lossy().into()).collect());
+        let inputs = thunk.map_or_else(Vec::new, |thunk| names(thunk));
+        let mut out = Self {
+            kind: FailureKind::Infrastructure,
+            thunk: failure.name,
+            message: String::new(),
+            label: label.map_or_else(|| shortened(&command.join(" ")), str::to_owned),
+            command,
+            inputs,
+            status: None,
+            signal: None,
+            missing: Vec::new(),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
+        let mut what = failure.cause.to_string();
+        match &failure.cause {
+            Cause::Program(program) => {
+                out.kind = FailureKind::Program;
+                match program.status {
+                    Status::Exited(status) => out.status = Some(status),
+                    Status::Signalled(signal) => out.signal = Some(signal),
+                }
+                out.missing = program.missing_outputs.iter().map(ToString::to_string).collect();
+                (out.stdout, out.stderr) = (program.stdout.clone(), program.stderr.clone());
+                if let Some(line) = last_line(&program.stderr) {
+                    what = format!("{what}: {line}");
+                }
+                if let Some(library) = missing_library(&program.stderr) {
+                    what = format!("{what} (the sandbox holds the thunk's inputs and nothing else: {library} is none of them)");
+                }
+            }
+            Cause::Breach(_) => out.kind = FailureKind::Program,
+            Cause::Infrastructure(_) | Cause::Dependency(_) => {}
+            Cause::Cancelled => out.kind = FailureKind::Cancelled,
+        }
+        if dependency && out.kind == FailureKind::Program {
+            out.kind = FailureKind::Dependency;
+        }
+        let program = thunk.and_then(|thunk| Some(thunk.function.executable.as_path().file_name()?.to_string_lossy()));
+        let on = match out.inputs.first() {
+            Some(first) if !out.label.contains(first.as_str()) => format!(" on {first}"),
+            _ => String::new(),
+        };
+        let program = program.unwrap_or_default();
+        out.message = format!("{}: {program}{on}: {what} (thunk {})", out.label, failure.name);
+        out
+    }
+}
+
+/// What the thunk works on: its inputs, but for the root with its program, links and streams.
+fn names(thunk: &Thunk) -> Vec<String> {
+    let work = |(path, input): &(&AbsPath, &Input)| {
+        **path != AbsPath::root() && !Thunk::is_stream(path) && matches!(input, Input::File { .. } | Input::Tree(_))
+    };
+    let inputs = thunk.inputs.iter().filter(work).map(|(path, _)| path);
+    let own = inputs.filter(|path| path.as_path() != thunk.function.executable.as_path());
+    own.take(NAMED).map(ToString::to_string).collect()
+}
+
+/// The last line that says anything.
+fn last_line(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    Some(shortened(line))
+}
+
+/// The library that a loader did not find, as the GNU C library's and musl's say it.
+fn missing_library(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    let line = text.lines().find(|line| {
+        line.contains("error while loading shared libraries: ") || line.contains("Error loading shared library ")
+    })?;
+    let rest = line.split_once("libraries: ").or_else(|| line.split_once("shared library "))?.1;
+    let library = rest.split([':', ' ']).next().filter(|name| !name.is_empty())?;
+    Some(Path::new(library).file_name()?.to_string_lossy().into_owned())
+}
+
+fn shortened(text: &str) -> String {
+    /// Characters of a line that is shown.
+    const LONGEST: usize = 200;
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_that_loaders_miss() {
+        let said = |text: &str| missing_library(text.as_bytes());
+        let glibc = "a.out: error while loading shared libraries: libx.so.1: cannot open shared object file: No such file";
+        assert_eq!(said(glibc).as_deref(), Some("libx.so.1"));
+        let musl = "Error loading shared library libx.so.1: No such file or directory (needed by /bin/a)";
+        assert_eq!(said(musl).as_deref(), Some("libx.so.1"));
+        assert_eq!(said("libx.so.1: something else"), None);
+    }
+
+    #[test]
+    fn the_last_line_is_told() {
+        assert_eq!(last_line(b"a\nb: what\n\n").as_deref(), Some("b: what"));
+        assert_eq!(last_line(b" \n"), None);
+        assert_eq!(last_line("é".repeat(300).as_bytes()).unwrap().chars().count(), 201);
+    }
+}

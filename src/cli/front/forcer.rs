@@ -1,0 +1,188 @@
+//! A coordinator whose results go to whoever asked for them.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use gg_force::{Cause, Finished, Observer, Request, Served, ThunkFailure};
+use gg_ir::{Name, Reduction, Thunk};
+use gg_store::Store;
+
+use super::failure::Failed;
+use super::stated::Stated;
+use crate::console::Console;
+use crate::engine::Forces;
+use crate::settings::Settings;
+
+/// How a thunk ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// What it came to.
+    pub result: Result<Arc<Reduction>, Box<Failed>>,
+    /// The engine that ran it; none where the result was known.
+    pub engine: Option<String>,
+    /// How long engines had it.
+    pub ran: Duration,
+}
+
+type Tell = Box<dyn FnOnce(&Ended) + Send>;
+
+/// Who is to be told of what.
+#[derive(Default)]
+struct Routes {
+    waiting: HashMap<Name, Vec<(u64, Tell)>>,
+    /// What failed, and what a person calls it; a thunk that needs one of these says so.
+    failed: HashMap<Name, Arc<ThunkFailure>>,
+    labels: HashMap<Name, String>,
+}
+
+/// Tells those who asked.
+struct Router {
+    store: Arc<Store>,
+    console: Arc<Console>,
+    routes: Mutex<Routes>,
+}
+
+impl Router {
+    fn lock(&self) -> MutexGuard<'_, Routes> {
+        // Changed by single calls: whole even if a thread panicked.
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be said of a failure; that of a thunk which another needs is that one's.
+    fn failed(&self, failure: &Arc<ThunkFailure>) -> Failed {
+        let (root, dependency) = match &failure.cause {
+            Cause::Dependency(name) => {
+                let known = self.lock().failed.get(name).cloned();
+                (known.unwrap_or_else(|| failure.clone()), true)
+            }
+            _ => (failure.clone(), false),
+        };
+        let thunk = self.store.read_thunk(&root.name).ok();
+        let label = self.lock().labels.get(&root.name).cloned();
+        Failed::of(&root, thunk.as_deref(), label.as_deref(), dependency)
+    }
+}
+
+impl Observer for Router {
+    fn finished(&self, done: &Finished) {
+        let tells = {
+            let mut routes = self.lock();
+            if let Err(failure) = &done.result
+                && !matches!(failure.cause, Cause::Dependency(_) | Cause::Cancelled)
+            {
+                routes.failed.insert(done.name, failure.clone());
+            }
+            routes.waiting.remove(&done.name).unwrap_or_default()
+        };
+        if tells.is_empty() {
+            return;
+        }
+        let ended = Ended {
+            result: done.result.clone().map_err(|failure| Box::new(self.failed(&failure))),
+            engine: match &done.served {
+                Served::Executed { engine } => Some(engine.to_string()),
+                Served::FromCache | Served::NotRun => None,
+            },
+            ran: done.ran,
+        };
+        for (_, tell) in tells {
+            tell(&ended);
+        }
+    }
+
+    fn notice(&self, text: &str) {
+        self.console.detail(text);
+    }
+}
+
+/// Forces thunks that were stated.
+pub struct Forcer {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The engines.
+    pub forces: Arc<Forces>,
+    router: Arc<Router>,
+}
+
+impl Forcer {
+    /// Starts the engines.
+    ///
+    /// # Errors
+    /// As [`Forces::start`].
+    pub fn start(store: &Arc<Store>, settings: &Settings, console: &Arc<Console>, keep_going: bool) -> Result<Self> {
+        let (store, begun) = (Arc::clone(store), Instant::now());
+        let (routed, told) = (Arc::clone(&store), Arc::clone(console));
+        let router = Arc::new(Router { store: routed, console: told, routes: Mutex::default() });
+        let observer = Arc::clone(&router) as _;
+        let forces = Forces::start(Arc::clone(&store), settings, observer, keep_going, &Arc::default(), console, begun)?;
+        Ok(Self { store, forces: Arc::new(forces), router })
+    }
+
+    /// Evaluates a thunk, and tells of its end, once. `asker` is who [`Forcer::forget`] can speak of.
+    pub fn force(&self, stated: &Stated, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
+        self.ask(stated.name, asker, tell);
+        self.name(stated);
+        let kind = kind(&stated.thunk);
+        self.forces.coordinator.add(Request {
+            name: stated.name,
+            thunk: Some(Arc::clone(&stated.thunk)),
+            kind,
+            label: stated.label.clone().unwrap_or_else(|| command_line(&stated.thunk)),
+            volatile: stated.thunk.volatile,
+            eager: false,
+        });
+    }
+
+    /// As [`Forcer::force`], of a thunk that is known by its name.
+    pub fn force_name(&self, name: Name, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
+        self.ask(name, asker, tell);
+        self.forces.coordinator.add(Request {
+            name,
+            thunk: None,
+            kind: String::new(),
+            label: String::new(),
+            volatile: false,
+            eager: false,
+        });
+    }
+
+    /// Notes what a person calls a thunk that others may need.
+    pub fn name(&self, stated: &Stated) {
+        if let Some(label) = &stated.label {
+            self.router.lock().labels.insert(stated.name, label.clone());
+        }
+    }
+
+    fn ask(&self, name: Name, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
+        self.router.lock().waiting.entry(name).or_default().push((asker, Box::new(tell)));
+    }
+
+    /// Tells this asker nothing more. What was begun for it goes on, and is kept.
+    pub fn forget(&self, asker: u64) {
+        let mut routes = self.router.lock();
+        for tells in routes.waiting.values_mut() {
+            tells.retain(|(who, _)| *who != asker);
+        }
+        routes.waiting.retain(|_, tells| !tells.is_empty());
+    }
+
+    /// Ends everything.
+    pub fn cancel_all(&self) {
+        self.forces.coordinator.cancel_all();
+    }
+}
+
+/// The kind of step that a thunk is: its program.
+pub fn kind(thunk: &Thunk) -> String {
+    let program = thunk.function.executable.as_path().file_name().map(Path::new);
+    program.map_or_else(String::new, |program| program.display().to_string())
+}
+
+/// The command of a thunk, for a person.
+pub fn command_line(thunk: &Thunk) -> String {
+    let words: Vec<_> = thunk.function.args.iter().map(|arg| arg.to_string_lossy()).collect();
+    words.join(" ")
+}

@@ -1,0 +1,111 @@
+//! What the sources of a recipe stand for on this machine.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gg_ir::{Entry, Input, Kind, Name, Reference, Tree};
+use gg_recipe::{RecipeError, Source, Sources};
+use gg_store::Store;
+
+use crate::session::Placeholders;
+
+/// No real directory is nested deeper.
+const DEEPEST: usize = 200;
+
+/// This machine's files, as a recipe may name them.
+pub struct Host<'a> {
+    store: &'a Store,
+    /// Where relative paths begin.
+    cwd: &'a Path,
+}
+
+impl<'a> Host<'a> {
+    /// Files of this machine; relative paths are seen from `cwd`.
+    pub fn new(store: &'a Store, cwd: &'a Path) -> Self {
+        Self { store, cwd }
+    }
+
+    /// Takes in what is at a path now: a file, a directory with all below it, or a link. A placeholder stands for what it stands
+    /// for.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be read, or is nothing of these.
+    pub fn file(&self, path: &Path) -> Result<Input, RecipeError> {
+        let path = self.cwd.join(path);
+        let meta = fs::symlink_metadata(&path).map_err(|error| cannot_read(&path, &error))?;
+        if meta.is_symlink() {
+            let target = fs::read_link(&path).map_err(|error| cannot_read(&path, &error))?;
+            return Ok(Input::Symlink(target.into()));
+        }
+        if meta.is_dir() {
+            return Ok(Input::Tree(self.tree(&path, 0)?));
+        }
+        let mode = meta.mode() & 0o7777;
+        if let Some(placeholder) = Placeholders::at(&path) {
+            return Ok(Input::File { object: placeholder.reference(), mode });
+        }
+        Ok(Input::File { object: Reference::Value(self.value(&path)?), mode })
+    }
+
+    fn value(&self, path: &Path) -> Result<Name, RecipeError> {
+        self.store.import(path).map(|(name, _)| name).map_err(|error| RecipeError::new(error.to_string()))
+    }
+
+    fn tree(&self, directory: &Path, depth: usize) -> Result<Name, RecipeError> {
+        if depth > DEEPEST {
+            return Err(RecipeError::new(format!("{} is nested too deep", directory.display())));
+        }
+        let mut tree = Tree::new();
+        for entry in fs::read_dir(directory).map_err(|error| cannot_read(directory, &error))? {
+            let path: PathBuf = entry.map_err(|error| cannot_read(directory, &error))?.path();
+            let meta = fs::symlink_metadata(&path).map_err(|error| cannot_read(&path, &error))?;
+            let entry = if meta.is_symlink() {
+                Entry::Symlink(fs::read_link(&path).map_err(|error| cannot_read(&path, &error))?.into())
+            } else if meta.is_dir() {
+                Entry::Tree(self.tree(&path, depth + 1)?)
+            } else if meta.is_file() {
+                if Placeholders::at(&path).is_some() {
+                    let path = path.display();
+                    return Err(RecipeError::new(format!("{path} is a placeholder in a directory; run `gg force {path}` first")));
+                }
+                Entry::File { content: self.value(&path)?, mode: meta.mode() & 0o7777 }
+            } else {
+                // A socket or a pipe is nothing that could be sent anywhere.
+                continue;
+            };
+            if let Some(name) = path.file_name() {
+                tree.insert(name, entry);
+            }
+        }
+        self.store.put_tree(&tree).map_err(|error| RecipeError::new(error.to_string()))
+    }
+
+    fn put(&self, content: &[u8]) -> Result<Input, RecipeError> {
+        let name = self.store.put(Kind::Value, content).map_err(|error| RecipeError::new(error.to_string()))?;
+        Ok(Input::File { object: Reference::Value(name), mode: 0o644 })
+    }
+}
+
+impl Sources for Host<'_> {
+    fn input(&mut self, source: &Source) -> Result<Input, RecipeError> {
+        if let Some(text) = &source.text {
+            return self.put(text.as_bytes());
+        }
+        if let Some(text) = &source.base64 {
+            let content = STANDARD.decode(text).map_err(|error| RecipeError::new(format!("base64: {error}")))?;
+            return self.put(&content);
+        }
+        if let Some(path) = &source.file {
+            return self.file(Path::new(&path.to_os()));
+        }
+        let kind = if source.input.is_some() { "input" } else { "made" };
+        Err(RecipeError::new(format!("{kind}: only what a program states in a graph can name that")))
+    }
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> RecipeError {
+    RecipeError::new(format!("cannot read {}: {error}", path.display()))
+}

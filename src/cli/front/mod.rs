@@ -1,0 +1,19 @@
+//! Thunks that are stated by hand, or by a program, rather than by a build: recipes of this machine, and what forces them.
+//!
+//! - `host`: what the sources of a recipe stand for here: files, directories, placeholders
+//! - `program`: programs with all that they need
+//! - `stated`: from recipes to thunks in the store
+//! - `forcer`: a coordinator whose results go to whoever asked for them
+//! - `failure`: what went wrong with a thunk, in words that name its program and its input
+
+mod failure;
+mod forcer;
+mod host;
+mod program;
+mod stated;
+
+pub use failure::{Failed, FailureKind};
+pub use forcer::{Ended, Forcer};
+pub use host::Host;
+pub use program::Programs;
+pub use stated::{Stated, source, state};

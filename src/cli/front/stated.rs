@@ -1,0 +1,126 @@
+//! From recipes to thunks in the store.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use gg_capture::Request;
+use gg_ir::{Input, Name, Thunk};
+use gg_recipe::{Graph, Recipe, Source, Text, seal_all};
+use gg_store::Store;
+
+use super::host::Host;
+use super::program::{Program, Programs};
+
+/// A thunk that is in the store.
+#[derive(Clone, Debug)]
+pub struct Stated {
+    /// What it is called in the request.
+    pub key: String,
+    /// Its name.
+    pub name: Name,
+    /// The thunk.
+    pub thunk: Arc<Thunk>,
+    /// What a person calls it, where that was said.
+    pub label: Option<String>,
+}
+
+/// Seals recipes, and puts the thunks into the store, each after those that it uses. Relative paths are seen from `cwd`; programs
+/// are looked up as `env` says.
+///
+/// # Errors
+/// When a recipe is none, or what it names is not there; the text says which and where.
+pub fn state(
+    graph: Graph,
+    store: &Store,
+    programs: &Programs,
+    cwd: &Path,
+    env: &BTreeMap<OsString, OsString>,
+) -> Result<Vec<Stated>> {
+    let mut plain = BTreeMap::new();
+    for (key, recipe) in graph.0 {
+        let recipe = with_program(recipe, store, programs, cwd, env).with_context(|| key.clone())?;
+        plain.insert(key, recipe);
+    }
+    let sealed = seal_all(&Graph(plain), None, &mut Host::new(store, cwd)).map_err(|error| anyhow!("{error}"))?;
+    let mut stated = Vec::with_capacity(sealed.len());
+    for sealed in sealed {
+        store.put_thunk(&sealed.thunk)?;
+        stated.push(Stated {
+            key: sealed.key,
+            name: sealed.name,
+            thunk: Arc::new(sealed.thunk),
+            label: sealed.label,
+        });
+    }
+    Ok(stated)
+}
+
+/// What a program is captured for.
+pub fn request(
+    program: OsString,
+    args: Vec<OsString>,
+    recipe: &Recipe,
+    cwd: &Path,
+    env: &BTreeMap<OsString, OsString>,
+) -> Request {
+    Request {
+        args,
+        cwd: cwd.to_owned(),
+        env: env.clone(),
+        programs: recipe.programs.iter().map(Text::to_os).collect(),
+        packages: recipe.packages.clone(),
+        also: recipe.also.iter().map(|text| PathBuf::from(text.to_os())).collect(),
+        ..Request::new(program)
+    }
+}
+
+/// The recipe with its program captured.
+fn with_program(
+    mut recipe: Recipe,
+    store: &Store,
+    programs: &Programs,
+    cwd: &Path,
+    env: &BTreeMap<OsString, OsString>,
+) -> Result<Recipe> {
+    let Some(program) = recipe.program.take() else { return Ok(recipe) };
+    if recipe.executable.is_some() {
+        bail!("it has a program and an executable; it can have one only");
+    }
+    let args: Vec<OsString> = recipe.args.iter().flatten().map(Text::to_os).collect();
+    let request = request(program.to_os(), args, &recipe, cwd, env);
+    let program = programs.capture(store, &request)?;
+    let Program { captured, inputs } = &*program;
+    recipe.executable = Some(OsString::from(captured.executable.as_path()).into());
+    recipe.args = Some(captured.args.iter().map(|arg| arg.clone().into()).collect());
+    let mut variables = BTreeMap::new();
+    for (name, value) in &captured.env {
+        let name = name.to_str().with_context(|| format!("the variable {name:?} is not UTF-8"))?;
+        variables.insert(name.to_owned(), value.clone().into());
+    }
+    variables.extend(recipe.env.take().unwrap_or_default());
+    recipe.env = Some(variables);
+    // Relative paths among the arguments mean there what they mean here.
+    recipe.cwd.get_or_insert_with(|| cwd.as_os_str().to_owned().into());
+    (recipe.programs, recipe.packages, recipe.also) = Default::default();
+    for (path, input) in inputs {
+        let path = path.as_path().to_str().with_context(|| format!("{path} is needed, and is not UTF-8"))?;
+        // What is said by hand is over what was captured.
+        recipe.inputs.entry(path.to_owned()).or_insert_with(|| Some(source(input)));
+    }
+    Ok(recipe)
+}
+
+/// An input as a recipe states it.
+pub fn source(input: &Input) -> Source {
+    match input {
+        Input::File { object, mode } => {
+            Source { object: Some(object.to_string()), mode: Some(format!("{mode:04o}")), ..Source::default() }
+        }
+        Input::Tree(name) => Source { tree: Some(name.to_string()), ..Source::default() },
+        Input::Symlink(target) => Source { symlink: Some(target.clone().into()), ..Source::default() },
+        Input::Directory => Source { directory: Some(true), ..Source::default() },
+    }
+}
