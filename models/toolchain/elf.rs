@@ -90,7 +90,8 @@ pub fn loaded(program: &Path, world: &dyn World, env: &Environment) -> Result<Op
             Err(_) if loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-linux")) => {
                 let mut tracing = env.clone();
                 tracing.insert(TRACE.into(), "1".into());
-                (list(&[], &tracing)?, true)
+                let (without, with) = (list(&["--inhibit-cache"], &tracing)?, list(&[], &tracing)?);
+                if without == with { (without, false) } else { (with, true) }
             }
             Err(error) => return Err(error),
         },

@@ -147,6 +147,18 @@ impl Places {
         Ok(Some(tree))
     }
 
+    /// Lets a link with this text stand where something else does.
+    ///
+    /// # Errors
+    /// As [`Places::walk`].
+    pub fn stand_in(&mut self, path: &Path, target: OsString) -> Result<(), CaptureError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        if let Some((real, _)) = self.walk(parent)? {
+            self.put(real.join(name), Need::Symlink(target));
+        }
+        Ok(())
+    }
+
     /// Whether a path (without links in it) lies in a tree that has been added.
     pub fn holds(&self, path: &Path) -> bool {
         matches!(self.needs.get(path), Some(Need::Tree(_))) || self.is_inside(path)
