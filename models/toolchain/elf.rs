@@ -10,6 +10,7 @@ use object::Endianness;
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 
+use crate::binutils::ld::shared;
 use crate::driver::environment;
 use crate::{Environment, FileKind, Reason, World};
 
@@ -99,6 +100,24 @@ pub fn loaded(program: &Path, world: &dyn World, env: &Environment) -> Result<Op
     let missing = found.iter().filter(|library| library.path.is_none()).map(|library| library.name.clone()).collect();
     let libraries = found.into_iter().filter_map(|library| library.path).collect();
     Ok(Some(Loaded { loader, libraries, missing, cached }))
+}
+
+/// What a program or library asks for by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The names of shared libraries (`DT_NEEDED`).
+    pub libraries: Vec<OsString>,
+    /// It says where those are (`DT_RPATH`, `DT_RUNPATH`). If not, each is where it is for all others that do not say it either.
+    pub places: bool,
+}
+
+/// What an ELF file asks for by itself; nothing for a file of another kind.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn wants(object: &Path, world: &dyn World) -> io::Result<Wants> {
+    let shared = shared::parse(&world.read(object)?);
+    Ok(Wants { libraries: shared.needed, places: !shared.runpath.is_empty() })
 }
 
 /// Makes glibc's loader list what is missing, too (ld.so(8)).

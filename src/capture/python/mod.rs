@@ -28,14 +28,21 @@ const PROBE: &str = include_str!("probe.py");
 /// Compiled modules, which Python writes beside their texts: they hold times, and other bytes each time.
 const COMPILED: &str = "__pycache__";
 
-/// What of the standard library is taken only if it is imported: what is large, and no program's business.
-const SELDOM: &[&str] = &["test", "idlelib", "turtledemo", "ensurepip"];
+/// What of the standard library is taken only if one of some modules is imported: it is large, or needs much that is large, and most
+/// programs have no business with it. What ends with a dot or dash is the beginning of names.
+const SELDOM: &[(&[&str], &[&str])] = &[
+    (&["test"], &["test"]),
+    (&["ensurepip"], &["ensurepip"]),
+    (&["idlelib"], &["idlelib"]),
+    (&["turtledemo"], &["turtledemo"]),
+    (&["tkinter", "_tkinter", "turtle", "turtledemo", "idlelib"], &["tkinter", "lib-dynload/_tkinter."]),
+];
 
 /// Where packages are installed, which are taken as they are imported.
 const INSTALLED: &[&str] = &["site-packages", "dist-packages"];
 
-/// How the directory with what Python is linked from begins, which lies in the same place (`config-3.11-x86_64-linux-gnu`).
-const LINKED_FROM: &[u8] = b"config-";
+/// The directory with what Python is linked from, which lies in the same place (`config-3.11-x86_64-linux-gnu`).
+const LINKED_FROM: &str = "config-";
 
 /// Variables that are set unless the caller sets them, and to what. Compiled modules would be among what a program writes, and
 /// with a hash seed of each run's own the order of sets, and with it outputs, would differ between runs of the same thing.
@@ -43,6 +50,17 @@ const VARIABLES: &[(&str, &str)] = &[("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONH
 
 /// Variables by which modules are found.
 const PLACES: &[&str] = &["PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONNOUSERSITE", "PYTHONSAFEPATH"];
+
+/// The paths in a directory that are meant by this one: those that begin so, if it ends with a mark.
+fn begun(directory: &Path, path: &str) -> Vec<PathBuf> {
+    if !path.ends_with(['.', '-']) {
+        return vec![path.into()];
+    }
+    let (above, beginning) = path.rsplit_once('/').unwrap_or(("", path));
+    let listed = Disk.list(&directory.join(above)).unwrap_or_default().into_iter();
+    let meant = listed.filter(|name| name.as_bytes().starts_with(beginning.as_bytes()));
+    meant.map(|name| Path::new(above).join(name)).collect()
+}
 
 /// Whether a program is Python, by its name: `python`, `python3`, `python3.13`, `python3.13t`.
 pub(crate) fn is_python(program: &Path) -> bool {
@@ -119,22 +137,21 @@ impl Gather<'_> {
         env.remove(OsStr::new("PYTHONINSPECT"));
         let answer = Disk.ask(&argv, &request.cwd, &env).map_err(|error| unanswered(error.to_string()))?;
         let records = answer.success.then(|| answer::records(&answer.stdout)).flatten();
-        records.ok_or_else(|| unanswered(String::from_utf8_lossy(&answer.stderr).trim().to_owned()))
+        records.ok_or_else(|| unanswered(interpreters::last_line(&answer.stderr)))
     }
 
     /// Adds the standard library.
     fn standard_library(&mut self, records: &[Record]) -> Result<(), CaptureError> {
         let imported: BTreeSet<&OsStr> =
             records.iter().filter(|it| it.kind == "standard").map(|it| it.first.as_os_str()).collect();
-        let left_out = SELDOM.iter().filter(|name| !imported.contains(OsStr::new(name)));
+        let left_out = SELDOM.iter().filter(|(names, _)| !names.iter().any(|it| imported.contains(OsStr::new(it))));
         for record in records.iter().filter(|it| it.kind == "library") {
             let library = record.path();
-            let mut without: BTreeSet<PathBuf> = left_out.clone().map(|name| Path::new("/").join(name)).collect();
-            without.insert(COMPILED.into());
-            without.extend(INSTALLED.iter().map(|name| Path::new("/").join(name)));
-            let listed = Disk.list(&library).unwrap_or_default().into_iter();
-            let linked_from = listed.filter(|name| name.as_bytes().starts_with(LINKED_FROM));
-            without.extend(linked_from.map(|name| Path::new("/").join(name)));
+            let mut without = BTreeSet::from([PathBuf::from(COMPILED)]);
+            let beginnings = left_out.clone().flat_map(|(_, paths)| *paths).chain(INSTALLED).chain([&LINKED_FROM]);
+            for path in beginnings {
+                without.extend(begun(&library, path).into_iter().map(|path| Path::new("/").join(path)));
+            }
             self.tree(&library, &without)?;
         }
         Ok(())

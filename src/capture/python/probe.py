@@ -324,11 +324,17 @@ class Survey:
             package = name if module.locations is not None else name.rpartition(".")[0]
             self.imports(source, package, module.origin, own)
 
-    def source(self, name, module):
+    def text(self, path):
         try:
-            if module.origin.endswith(".py") and os.path.isfile(module.origin):
-                with tokenize.open(module.origin) as file:
-                    return file.read()
+            with tokenize.open(path) as file:
+                return file.read()
+        except (OSError, SyntaxError, ValueError):
+            return None
+
+    def source(self, name, module):
+        if module.origin.endswith(".py") and os.path.isfile(module.origin):
+            return self.text(module.origin)
+        try:
             return module.loader.get_source(name)
         except Exception:
             return None
@@ -448,8 +454,10 @@ def main(kind, target, packages):
     if kind == "script":
         if os.path.isfile(target) and not is_archive(target):
             record("file", os.path.abspath(target))
-            with tokenize.open(target) as file:
-                survey.imports(file.read(), "", os.path.abspath(target), True)
+            source = survey.text(target)
+            # What Python cannot read either, it says best itself.
+            if source is not None:
+                survey.imports(source, "", os.path.abspath(target), True)
         else:
             record("file" if os.path.isfile(target) else "directory", os.path.abspath(target))
             survey.use("__main__", target)
