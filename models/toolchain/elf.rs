@@ -107,8 +107,8 @@ pub fn loaded(program: &Path, world: &dyn World, env: &Environment) -> Result<Op
 pub struct Wants {
     /// The names of shared libraries (`DT_NEEDED`).
     pub libraries: Vec<OsString>,
-    /// It says where those are (`DT_RPATH`, `DT_RUNPATH`). If not, each is where it is for all others that do not say it either.
-    pub places: bool,
+    /// The directories in which it says those are first looked for (`DT_RPATH`, `DT_RUNPATH`), perhaps with `$ORIGIN` in them.
+    pub places: Vec<OsString>,
 }
 
 /// What an ELF file asks for by itself; nothing for a file of another kind.
@@ -117,7 +117,7 @@ pub struct Wants {
 /// Whatever the file system says.
 pub fn wants(object: &Path, world: &dyn World) -> io::Result<Wants> {
     let shared = shared::parse(&world.read(object)?);
-    Ok(Wants { libraries: shared.needed, places: !shared.runpath.is_empty() })
+    Ok(Wants { libraries: shared.needed, places: shared.runpath })
 }
 
 /// Makes glibc's loader list what is missing, too (ld.so(8)).

@@ -32,8 +32,9 @@ pub(crate) struct Gather<'a> {
     pub objects: BTreeSet<PathBuf>,
     /// The file names of the libraries that are there.
     pub names: BTreeSet<OsString>,
-    /// The names of libraries that were found for those that do not say where they are, and are there with all that they need.
-    pub usual: BTreeSet<OsString>,
+    /// By the places that an object names (mostly none), the names of the libraries that were found, which are there with all that
+    /// they need.
+    pub usual: BTreeMap<Vec<OsString>, BTreeSet<OsString>>,
     /// The directories of `LD_LIBRARY_PATH` in which libraries were found.
     pub library_path: BTreeSet<PathBuf>,
     /// By directory, those below for libraries that need newer processors.
@@ -62,7 +63,7 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
         loading: objects::loader_environment(&request.env, &request.cwd),
         objects: BTreeSet::new(),
         names: BTreeSet::new(),
-        usual: BTreeSet::new(),
+        usual: BTreeMap::new(),
         library_path: BTreeSet::new(),
         newer: BTreeMap::new(),
         search: BTreeSet::new(),

@@ -89,7 +89,7 @@ impl Gather<'_> {
         }
         let wants = self.wants(real)?;
         // Asking takes longer than reading, and most libraries ask for no others than their like.
-        if !wants.places && wants.libraries.iter().all(|name| self.usual.contains(name)) {
+        if self.usual.get(&wants.places).is_some_and(|known| wants.libraries.iter().all(|it| known.contains(it))) {
             return Ok(());
         }
         let mut loaded = match self.loaded(real) {
@@ -116,10 +116,10 @@ impl Gather<'_> {
         elf::wants(object, &Disk).map_err(|error| CaptureError::Io { path: object.into(), error })
     }
 
-    /// Keeps which libraries are found where nobody says where they are.
+    /// Keeps which libraries are there for all that look for them in the same places.
     fn learn(&mut self, wants: Wants) {
-        if !wants.places {
-            self.usual.extend(wants.libraries);
+        if !wants.places.iter().any(|place| place.as_bytes().contains(&b'$')) {
+            self.usual.entry(wants.places).or_default().extend(wants.libraries);
         }
     }
 

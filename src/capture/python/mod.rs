@@ -5,8 +5,10 @@
 //! - `command`: what a command line tells Python to run
 //! - `probe.py`: runs in the interpreter, and says which files and directories are imported; looks at texts, and executes none
 //! - `answer`: what it says
+//! - `bytecode`, `compile.py`: compiled modules
 
 mod answer;
+mod bytecode;
 mod command;
 
 use std::collections::BTreeSet;
@@ -98,10 +100,13 @@ impl Gather<'_> {
         for record in &records {
             self.record(record, &python)?;
         }
+        let paths = |kind: &str| records.iter().filter(|it| it.kind == kind).map(Record::path).collect::<Vec<_>>();
+        if let Some(form) = records.iter().find(|it| it.kind == "bytecode") {
+            self.compiled(&python, &form.first, &paths("library"), &paths("tree"))?;
+        }
         for (name, value) in VARIABLES {
-            if !self.request.env.contains_key(OsStr::new(name)) {
-                self.env.insert(name.into(), value.into());
-            }
+            let value = self.request.env.get(OsStr::new(name)).cloned().unwrap_or_else(|| value.into());
+            self.env.insert(name.into(), value);
         }
         for name in PLACES {
             if let Some(value) = self.request.env.get(OsStr::new(name)) {

@@ -8,6 +8,7 @@ Runs in the interpreter that it asks about: Python 3.7 and newer, nothing but th
 
 import ast
 import importlib.machinery
+import importlib.util
 import io
 import os
 import re
@@ -443,6 +444,7 @@ def is_archive(path):
 def main(kind, target, packages):
     layout = Layout(own_entries(kind, target))
     record("executable", sys.executable)
+    record("bytecode", "%s-%s" % (sys.implementation.cache_tag, importlib.util.MAGIC_NUMBER.hex()))
     for directory in layout.standard:
         record("library", directory)
     if sys.prefix != sys.base_prefix:

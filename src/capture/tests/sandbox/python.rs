@@ -184,6 +184,43 @@ fn packages_that_are_developed_elsewhere() {
 }
 
 #[test]
+fn packages_that_a_finder_of_their_own_leads_to() {
+    let bench = Bench::new();
+    let site = empty(&bench);
+    // As setuptools installs a package for development.
+    let finder = format!(
+        "import sys\nfrom importlib.machinery import PathFinder\n\
+        class Finder:\n    @classmethod\n    def find_spec(cls, name, path=None, target=None):\n        \
+        return PathFinder.find_spec(name, ['{}/src/dev']) if name == 'developed' else None\n\
+        def install():\n    sys.meta_path.append(Finder)\n",
+        bench.root.display()
+    );
+    let start = "import __editable___dev_finder; __editable___dev_finder.install()\n";
+    let files = [("__editable___dev_finder.py", finder.as_str()), ("__editable__.dev.pth", start)];
+    distribution(&bench, &site, "dev", &files, &[]);
+    bench.file("src/dev/developed/__init__.py", "from .part import NAME\n");
+    bench.file("src/dev/developed/part.py", "NAME = 'developed'\n");
+    bench.file("app/main.py", "import developed\nprint(developed.NAME)\n");
+    let (captured, said) = bench.run(&bench.request(&["venv/bin/python", "app/main.py"]));
+    assert_eq!(said, "developed\n");
+    assert!(has_tree(&captured, "src/dev/developed"));
+}
+
+#[test]
+fn packages_of_the_user() {
+    let bench = Bench::new();
+    let python = Command::new("/usr/bin/python3")
+        .args(["-c", "import sys; print('lib/python%d.%d/site-packages' % sys.version_info[:2])"])
+        .output()
+        .unwrap();
+    let site = Path::new("home/.local").join(String::from_utf8(python.stdout).unwrap().trim_end());
+    distribution(&bench, &site, "mine", &[("mine.py", "NAME = 'mine'\n")], &[]);
+    let mut request = bench.request(&["/usr/bin/python3", "-c", "import mine; print(mine.NAME)"]);
+    request.env.insert("HOME".into(), bench.root.join("home").into());
+    assert_eq!(bench.run(&request).1, "mine\n");
+}
+
+#[test]
 fn extension_modules_with_their_libraries() {
     let bench = Bench::new();
     let site = empty(&bench);
@@ -243,4 +280,58 @@ fn a_script_that_picks_an_interpreter() {
     request.program = "python3".into();
     request.args = vec!["main".into()];
     assert_eq!(bench.run(&request).1, prefix);
+}
+
+#[test]
+fn compiled_modules_are_kept_and_used() {
+    for python in pythons() {
+        let bench = Bench::new();
+        bench.file("more/package/__init__.py", "VALUE = 1\n");
+        bench.file("more/package-1.0.dist-info/RECORD", "package/__init__.py,,\n");
+        bench.file(
+            "main.py",
+            "import argparse, package\nprint(argparse.__cached__, package.__cached__, package.VALUE)\n",
+        );
+        bench.here(&format!("{} -m venv --without-pip venv", python.display()));
+        let site = bench.root.join("venv/lib");
+        let site = std::fs::read_dir(&site).unwrap().next().unwrap().unwrap().path().join("site-packages");
+        std::fs::write(site.join("more.pth"), format!("{}/more\n", bench.root.display())).unwrap();
+        let mut request = bench.request(&["venv/bin/python", "-v", "main.py"]);
+        request.bytecode = Some("kept".into());
+        let run = || {
+            let captured = gg_capture::capture(&request).unwrap();
+            assert_eq!(captured.notes, []);
+            match bench.outcome(&captured, &request) {
+                gg_worker::Outcome::Done(done) => {
+                    (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let (said, steps) = run();
+        let package = bench.root.join("more/package/__init__");
+        assert!(said.starts_with("/var/cache/gg/python/") && said.ends_with(" 1\n"), "{said}");
+        // What Python says when it need not compile.
+        for module in ["argparse", "package/__init__"] {
+            let matches = |line: &&str| line.contains("matches") && line.contains(&format!("{module}.cpython"));
+            assert_eq!(steps.lines().filter(matches).count(), 1, "{python:?} {module}");
+        }
+        // Another text of the same length, as old as the one before.
+        let before = std::fs::metadata(package.with_extension("py")).unwrap().modified().unwrap();
+        bench.file("more/package/__init__.py", "VALUE = 2\n");
+        let file = std::fs::File::options().write(true).open(package.with_extension("py")).unwrap();
+        file.set_modified(before).unwrap();
+        assert!(run().0.ends_with(" 2\n"), "{python:?}");
+    }
+}
+
+#[test]
+fn compiled_modules_that_cannot_be_kept() {
+    let bench = Bench::new();
+    bench.file("kept", "");
+    let mut request = bench.request(&["/usr/bin/python3", "-c", "print('done')"]);
+    request.bytecode = Some("kept".into());
+    let (captured, said) = bench.run(&request);
+    assert_eq!(said, "done\n");
+    assert!(matches!(&captured.notes[..], [Note::NotCompiled { .. }]));
 }

@@ -28,6 +28,9 @@ extern "C" fn become_worker(argc: c_int, argv: *const *const c_char, _: *const *
 /// Where programs are looked for, unless a test says otherwise.
 pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// Set, it makes sandboxes relocated that would have had namespaces.
+const RELOCATED: &str = "GG_TEST_RELOCATED";
+
 /// A directory that goes with the test, with a pool of its own.
 pub struct Bench {
     _dir: tempfile::TempDir,
@@ -60,7 +63,11 @@ impl Bench {
             scratch: home.join("scratch"),
             worker_command: vec![std::env::current_exe().unwrap().into(), "__worker".into()],
             memory_limit: None,
-            sandbox: SandboxChoice::Namespace,
+            sandbox: if std::env::var_os(RELOCATED).is_some() {
+                SandboxChoice::Relocated
+            } else {
+                SandboxChoice::Namespace
+            },
         })
         .unwrap();
         Self { _dir: dir, root, store, pool }
