@@ -10,6 +10,7 @@ use object::Endianness;
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 
+use crate::binutils::ld::shared;
 use crate::driver::environment;
 use crate::{Environment, FileKind, Reason, World};
 
@@ -90,7 +91,8 @@ pub fn loaded(program: &Path, world: &dyn World, env: &Environment) -> Result<Op
             Err(_) if loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-linux")) => {
                 let mut tracing = env.clone();
                 tracing.insert(TRACE.into(), "1".into());
-                (list(&[], &tracing)?, true)
+                let (without, with) = (list(&["--inhibit-cache"], &tracing)?, list(&[], &tracing)?);
+                if without == with { (without, false) } else { (with, true) }
             }
             Err(error) => return Err(error),
         },
@@ -98,6 +100,24 @@ pub fn loaded(program: &Path, world: &dyn World, env: &Environment) -> Result<Op
     let missing = found.iter().filter(|library| library.path.is_none()).map(|library| library.name.clone()).collect();
     let libraries = found.into_iter().filter_map(|library| library.path).collect();
     Ok(Some(Loaded { loader, libraries, missing, cached }))
+}
+
+/// What a program or library asks for by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The names of shared libraries (`DT_NEEDED`).
+    pub libraries: Vec<OsString>,
+    /// The directories in which it says those are first looked for (`DT_RPATH`, `DT_RUNPATH`), perhaps with `$ORIGIN` in them.
+    pub places: Vec<OsString>,
+}
+
+/// What an ELF file asks for by itself; nothing for a file of another kind.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn wants(object: &Path, world: &dyn World) -> io::Result<Wants> {
+    let shared = shared::parse(&world.read(object)?);
+    Ok(Wants { libraries: shared.needed, places: shared.runpath })
 }
 
 /// Makes glibc's loader list what is missing, too (ld.so(8)).

@@ -44,6 +44,13 @@ pub enum Note {
         /// The file that imports it.
         importer: PathBuf,
     },
+    /// Compiled Python modules cannot be kept; Python compiles what it imports each time.
+    NotCompiled {
+        /// Where they are to be kept.
+        directory: PathBuf,
+        /// What Python said.
+        why: String,
+    },
 }
 
 impl fmt::Display for Note {
@@ -54,6 +61,9 @@ impl fmt::Display for Note {
             }
             Self::MissingModule { module, importer } => {
                 write!(f, "{} imports {module}, which is not installed", importer.display())
+            }
+            Self::NotCompiled { directory, why } => {
+                write!(f, "cannot keep compiled Python modules in {}: {why}", directory.display())
             }
         }
     }

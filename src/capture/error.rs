@@ -125,6 +125,16 @@ pub enum CaptureError {
         /// The interpreter that would import it.
         interpreter: PathBuf,
     },
+    /// Python is told to run a module that is not installed (`-m`).
+    #[error(
+        "there is no module {module:?} for {interpreter:?} to run: install the package that has it, or correct its name"
+    )]
+    NoModule {
+        /// The module.
+        module: String,
+        /// The interpreter.
+        interpreter: PathBuf,
+    },
     /// Packages were asked for, and no Python.
     #[error("packages are for Python programs, and none of the programs is one: leave out `{}`, or name the interpreter among the programs", packages.join(" "))]
     NoPython {

@@ -11,7 +11,7 @@ use gg_models::{Environment, toolchain};
 use crate::disk::{self, Disk};
 use crate::lookup::Found;
 use crate::places::Places;
-use crate::{CaptureError, Captured, Note, Request, lookup, objects, script};
+use crate::{CaptureError, Captured, Note, Request, lookup, objects, python, script};
 
 /// A script may be run by a script, as often as Linux follows (execve(2)).
 const MOST_SCRIPTS: u32 = 5;
@@ -32,12 +32,19 @@ pub(crate) struct Gather<'a> {
     pub objects: BTreeSet<PathBuf>,
     /// The file names of the libraries that are there.
     pub names: BTreeSet<OsString>,
+    /// By the places that an object names (mostly none), the names of the libraries that were found, which are there with all that
+    /// they need.
+    pub usual: BTreeMap<Vec<OsString>, BTreeSet<OsString>>,
     /// The directories of `LD_LIBRARY_PATH` in which libraries were found.
     pub library_path: BTreeSet<PathBuf>,
     /// By directory, those below for libraries that need newer processors.
     pub newer: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// The directories by which PATH leads to something.
-    path: BTreeSet<PathBuf>,
+    pub search: BTreeSet<PathBuf>,
+    /// Those that come before all of PATH: what is there stands for something that PATH leads to.
+    pub path_first: Vec<PathBuf>,
+    /// Whether one of the programs is Python.
+    pub has_python: bool,
     pub env: BTreeMap<OsString, OsString>,
     pub notes: BTreeSet<Note>,
 }
@@ -56,9 +63,12 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
         loading: objects::loader_environment(&request.env, &request.cwd),
         objects: BTreeSet::new(),
         names: BTreeSet::new(),
+        usual: BTreeMap::new(),
         library_path: BTreeSet::new(),
         newer: BTreeMap::new(),
-        path: BTreeSet::new(),
+        search: BTreeSet::new(),
+        path_first: Vec::new(),
+        has_python: false,
         env: BTreeMap::new(),
         notes: BTreeSet::new(),
     };
@@ -68,6 +78,9 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
     }
     for path in &request.also {
         gather.also(&lookup::plain(&request.cwd.join(path)))?;
+    }
+    if !gather.has_python && !request.packages.is_empty() {
+        return Err(CaptureError::NoPython { packages: request.packages.clone() });
     }
     gather.locales()?;
     gather.places.walk(&request.cwd)?;
@@ -84,11 +97,14 @@ impl Gather<'_> {
     /// Adds a program with what it needs to be started with these arguments, `scripts` scripts having led to it.
     fn start(&mut self, found: &Found, args: &[OsString], scripts: u32) -> Result<Started, CaptureError> {
         let path = &found.path;
+        if python::is_python(path) {
+            return self.python(found, args, scripts > 0 && found.directory.is_none());
+        }
         let io = |error| CaptureError::Io { path: path.clone(), error };
         let head = disk::head(path, HEAD).map_err(io)?;
         let started = Started { executable: path.clone(), name: None };
         let real = self.places.file(path)?;
-        self.path.extend(found.directory.clone());
+        self.search.extend(found.directory.clone());
         if head.starts_with(b"\x7fELF") {
             self.program(&real)?;
             self.modules(path)?;
@@ -170,10 +186,13 @@ impl Gather<'_> {
         let list = self.request.env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         let all: Vec<PathBuf> =
             lookup::directories(&list).map(|it| lookup::plain(&self.request.cwd.join(it))).collect();
-        let kept = all.iter().filter(|it| self.path.contains(*it));
+        let kept = all.iter().filter(|it| self.search.contains(*it));
         // Those that PATH does not name come from where programs are without it.
-        let others = self.path.iter().filter(|it| !all.contains(it));
-        let list = lookup::list(kept.chain(others).map(PathBuf::as_path));
+        let others = self.search.iter().filter(|it| !all.contains(it));
+        let mut kept: Vec<&PathBuf> = self.path_first.iter().chain(kept).chain(others).collect();
+        let mut seen = BTreeSet::new();
+        kept.retain(|directory| seen.insert(*directory));
+        let list = lookup::list(kept.into_iter().map(PathBuf::as_path));
         (!list.as_bytes().is_empty()).then(|| ("PATH".into(), list))
     }
 

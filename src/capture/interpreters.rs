@@ -26,6 +26,12 @@ pub(crate) fn is_called(program: &Path, name: &str) -> bool {
     rest.is_some_and(|rest| rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
 }
 
+/// The last thing that a program said before it failed.
+pub(crate) fn last_line(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    text.trim().lines().last().unwrap_or("it failed without a word").to_owned()
+}
+
 impl Gather<'_> {
     /// Adds the modules of a program, if it is an interpreter that can be asked for them.
     ///
@@ -39,7 +45,7 @@ impl Gather<'_> {
         let answer = Disk.ask(&argv, &self.request.cwd, &self.request.env);
         let answer = answer.map_err(|error| unanswered(error.to_string()))?;
         if !answer.success {
-            return Err(unanswered(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
+            return Err(unanswered(last_line(&answer.stderr)));
         }
         for line in answer.stdout.split(|&byte| byte == b'\n') {
             let directory = Path::new(OsStr::from_bytes(line));

@@ -52,6 +52,7 @@ mod interpreters;
 mod lookup;
 mod objects;
 mod places;
+mod python;
 mod request;
 mod script;
 

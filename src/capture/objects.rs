@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use gg_models::toolchain::elf::{self, CACHE, Elf, Loaded, Machine};
+use gg_models::toolchain::elf::{self, CACHE, Elf, Loaded, Machine, Wants};
 use gg_models::{Environment, Reason};
 
 use crate::disk::{self, Disk};
@@ -69,7 +69,10 @@ impl Gather<'_> {
             return Err(CaptureError::MissingLoader { program: real.into(), loader });
         }
         match self.loaded(real)? {
-            Some(loaded) if loaded.missing.is_empty() => self.add(loaded),
+            Some(loaded) if loaded.missing.is_empty() => {
+                self.learn(self.wants(real)?);
+                self.add(loaded)
+            }
             Some(loaded) => Err(CaptureError::MissingLibrary { program: real.into(), libraries: loaded.missing }),
             None => Ok(()),
         }
@@ -84,6 +87,11 @@ impl Gather<'_> {
         if !self.objects.insert(real.into()) {
             return Ok(());
         }
+        let wants = self.wants(real)?;
+        // Asking takes longer than reading, and most libraries ask for no others than their like.
+        if self.usual.get(&wants.places).is_some_and(|known| wants.libraries.iter().all(|it| known.contains(it))) {
+            return Ok(());
+        }
         let mut loaded = match self.loaded(real) {
             Ok(Some(loaded)) => loaded,
             Ok(None) => return Ok(()),
@@ -93,12 +101,26 @@ impl Gather<'_> {
             }
             Err(error) => return Err(error),
         };
+        if loaded.missing.is_empty() {
+            self.learn(wants);
+        }
         loaded.missing.retain(|name| !self.names.contains(name));
         if !loaded.missing.is_empty() {
             let names: Vec<_> = loaded.missing.iter().map(|name| name.to_string_lossy()).collect();
             self.notes.insert(Note::MissingLibrary { library: real.into(), lacks: names.join(", ") });
         }
         self.add(loaded)
+    }
+
+    fn wants(&self, object: &Path) -> Result<Wants, CaptureError> {
+        elf::wants(object, &Disk).map_err(|error| CaptureError::Io { path: object.into(), error })
+    }
+
+    /// Keeps which libraries are there for all that look for them in the same places.
+    fn learn(&mut self, wants: Wants) {
+        if !wants.places.iter().any(|place| place.as_bytes().contains(&b'$')) {
+            self.usual.entry(wants.places).or_default().extend(wants.libraries);
+        }
     }
 
     fn loaded(&self, object: &Path) -> Result<Option<Loaded>, CaptureError> {

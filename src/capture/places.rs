@@ -16,7 +16,7 @@ const MAX_LINKS: u32 = 40;
 /// What has to stand at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The regular file that the machine has at this path, with its permission bits.
+    /// The regular file that the machine has at this path, which is where it has to stand, with its permission bits.
     File(PathBuf),
     /// A symbolic link with this text.
     Symlink(OsString),
@@ -29,7 +29,7 @@ pub enum Need {
 /// A directory of the machine with all that is below, but for some: what `Store::snapshot_without` of `gg-store` takes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subtree {
-    /// The directory.
+    /// Where the machine has it: at the path where it has to stand, or elsewhere.
     pub directory: PathBuf,
     /// What is left out: a plain name wherever it occurs below, a path that begins with `/` seen from the directory.
     pub without: BTreeSet<PathBuf>,
@@ -44,9 +44,9 @@ impl Subtree {
         })
     }
 
-    /// Whether the path is in the tree.
-    fn holds(&self, path: &Path) -> bool {
-        path.strip_prefix(&self.directory).is_ok_and(|rest| !self.leaves_out(rest))
+    /// Whether the tree holds a path when it stands at `at`.
+    fn holds(&self, at: &Path, path: &Path) -> bool {
+        path.strip_prefix(at).is_ok_and(|rest| !self.leaves_out(rest))
     }
 }
 
@@ -147,6 +147,35 @@ impl Places {
         Ok(Some(tree))
     }
 
+    /// Lets a link with this text stand where something else does.
+    ///
+    /// # Errors
+    /// As [`Places::walk`].
+    pub fn stand_in(&mut self, path: &Path, target: OsString) -> Result<(), CaptureError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        if let Some((real, _)) = self.walk(parent)? {
+            self.put(real.join(name), Need::Symlink(target));
+        }
+        Ok(())
+    }
+
+    /// Adds a whole directory at a path that it does not have here, if there is one.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn tree_from(&mut self, path: &Path, directory: &Path) -> Result<(), CaptureError> {
+        match fs::metadata(directory) {
+            Ok(meta) if meta.is_dir() => {
+                let tree = Subtree { directory: directory.into(), without: BTreeSet::new() };
+                self.put(path.into(), Need::Tree(tree));
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(CaptureError::Io { path: directory.into(), error }),
+        }
+    }
+
     /// Whether a path (without links in it) lies in a tree that has been added.
     pub fn holds(&self, path: &Path) -> bool {
         matches!(self.needs.get(path), Some(Need::Tree(_))) || self.is_inside(path)
@@ -155,7 +184,7 @@ impl Places {
     /// Whether a tree at a shorter path holds this one.
     fn is_inside(&self, path: &Path) -> bool {
         let mut above = path.ancestors().skip(1);
-        above.any(|above| matches!(self.needs.get(above), Some(Need::Tree(tree)) if tree.holds(path)))
+        above.any(|above| matches!(self.needs.get(above), Some(Need::Tree(tree)) if tree.holds(above, path)))
     }
 
     fn put(&mut self, path: PathBuf, need: Need) {

@@ -21,6 +21,9 @@ pub struct Request {
     pub packages: Vec<String>,
     /// Files and whole directories that it opens besides, with what the shared libraries among them need.
     pub also: Vec<PathBuf>,
+    /// A directory in which compiled Python modules are kept from capture to capture. It is made if it is not there; captures may share it
+    /// at the same time, and it may be deleted between them. With `None`, Python compiles what it imports each time that it starts.
+    pub bytecode: Option<PathBuf>,
 }
 
 impl Request {
@@ -34,6 +37,7 @@ impl Request {
             programs: Vec::new(),
             packages: Vec::new(),
             also: Vec::new(),
+            bytecode: None,
         }
     }
 }

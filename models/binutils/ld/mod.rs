@@ -14,7 +14,7 @@ mod inputs;
 mod needs;
 mod script;
 mod search;
-mod shared;
+pub(crate) mod shared;
 #[cfg(test)]
 mod tests;
 

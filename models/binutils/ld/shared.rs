@@ -68,7 +68,7 @@ impl Cache {
 }
 
 /// Reads a shared object; anything else needs nothing.
-pub(super) fn parse(content: &[u8]) -> Shared {
+pub(crate) fn parse(content: &[u8]) -> Shared {
     let shared = match FileKind::parse(content) {
         Ok(FileKind::Elf32) => dynamic::<elf::FileHeader32<Endianness>>(content),
         Ok(FileKind::Elf64) => dynamic::<elf::FileHeader64<Endianness>>(content),

@@ -1,0 +1,117 @@
+"""Keeps compiled modules for directories of modules, in a form that depends on nothing but the texts.
+
+    python -c COMPILE KEPT (DIRECTORY LEFT_OUT...)... with an empty argument between the directories
+
+Python's own compiled modules hold the time of the text, which is another one in a sandbox. Here they are copied, or made where
+there are none, without times and never to be checked (PEP 552): who asks sees to it that they belong to the texts. They are laid
+out below KEPT/tree as Python looks for them below PYTHONPYCACHEPREFIX; KEPT/state tells in which state each text was.
+"""
+
+import concurrent.futures
+import importlib.util
+import json
+import os
+import sys
+
+import _imp
+
+# Where hardly anybody imports anything from.
+SELDOM = ("test", "tests")
+# As many are compiled at once as are worth a process.
+MANY = 40
+UNCHECKED = 1
+
+
+def find(directory, left_out):
+    """The modules below a directory: where each is, and its state."""
+    names = [it for it in left_out if not it.startswith("/")]
+    paths = [it[1:] for it in left_out if it.startswith("/")]
+    pending = [""]
+    while pending:
+        relative = pending.pop()
+        for entry in os.scandir(os.path.join(directory, relative)):
+            path = os.path.join(relative, entry.name)
+            if entry.name in names or path in paths:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in SELDOM:
+                    pending.append(path)
+            elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False):
+                stat = entry.stat(follow_symlinks=False)
+                yield path, [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino]
+
+
+def compiled(source, bytecode):
+    """Writes the compiled form of one text; whether it has one."""
+    try:
+        with open(source, "rb") as file:
+            text = file.read()
+            stat = os.fstat(file.fileno())
+        code = beside(source, stat)
+        if code is None:
+            import marshal
+
+            code = marshal.dumps(compile(text, source, "exec", dont_inherit=True))
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return False
+    head = importlib.util.MAGIC_NUMBER + UNCHECKED.to_bytes(4, "little")
+    head += _imp.source_hash(importlib.util._RAW_MAGIC_NUMBER, text)
+    os.makedirs(os.path.dirname(bytecode), exist_ok=True)
+    temporary = "%s.%d" % (bytecode, os.getpid())
+    with open(temporary, "wb") as file:
+        file.write(head + code)
+    os.replace(temporary, bytecode)
+    return True
+
+
+def beside(source, stat):
+    """What Python has compiled itself, if it belongs to the text."""
+    try:
+        with open(importlib.util.cache_from_source(source), "rb") as file:
+            content = file.read()
+    except OSError:
+        return None
+    times = [int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF]
+    head = importlib.util.MAGIC_NUMBER + (0).to_bytes(4, "little") + b"".join(it.to_bytes(4, "little") for it in times)
+    return content[16:] if content[:16] == head else None
+
+
+def keep(kept, directory, left_out):
+    tree = os.path.join(kept, "tree" + directory)
+    state = os.path.join(kept, "state", directory.strip("/").replace("%", "%25").replace("/", "%2F"))
+    os.makedirs(tree, exist_ok=True)
+    os.makedirs(os.path.dirname(state), exist_ok=True)
+    try:
+        with open(state) as file:
+            known = json.load(file)
+    except (OSError, ValueError):
+        known = {}
+    now = dict(find(directory, left_out))
+    place = lambda path: os.path.join(tree, "%s.%s.pyc" % (path[:-3], sys.implementation.cache_tag))
+    for path in known:
+        if now.get(path) != known[path] and os.path.exists(place(path)):
+            os.unlink(place(path))
+    changed = sorted(path for path in now if now[path] != known.get(path))
+    if not changed and len(known) == len(now):
+        return
+    work = [os.path.join(directory, path) for path in changed], [place(path) for path in changed]
+    missing = sum(not os.path.exists(importlib.util.cache_from_source(path)) for path in work[0])
+    if missing > MANY:
+        with concurrent.futures.ProcessPoolExecutor() as pool:
+            list(pool.map(compiled, *work, chunksize=MANY))
+    else:
+        list(map(compiled, *work))
+    temporary = "%s.%d" % (state, os.getpid())
+    with open(temporary, "w") as file:
+        json.dump(now, file)
+    os.replace(temporary, state)
+
+
+def main(kept, words):
+    while words:
+        end = words.index("") if "" in words else len(words)
+        keep(kept, words[0], words[1:end])
+        words = words[end + 1 :]
+
+
+main(sys.argv[1], sys.argv[2:])

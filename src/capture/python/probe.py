@@ -1,0 +1,487 @@
+"""What a Python program imports, and which files and directories that is.
+
+    python -c PROBE (script PATH | module NAME | code TEXT | none -) PACKAGE...
+
+Executes nothing of what it looks at. Writes a mark and then records of three texts, each with a NUL behind: a kind and two values.
+Runs in the interpreter that it asks about: Python 3.7 and newer, nothing but the standard library.
+"""
+
+import ast
+import importlib.machinery
+import importlib.util
+import io
+import os
+import re
+import site
+import sys
+import sysconfig
+import tokenize
+
+MARK = b"gg-capture\0"
+
+# Imports as they stand in a text; quicker than parsing it, and what prose in it seems to import is not there.
+IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+(\.*)[ \t]*([\w.]*)[ \t]+import[ \t]*(\([^)]*\)|[^\n#;]*)|import[ \t]+([^\n#;]+))", re.M
+)
+BY_NAME = ("import_module", "__import__")
+
+# In the order in which they come.
+records = {}
+
+
+def record(kind, first, second=""):
+    records[kind, first, second] = None
+
+
+def inside(path, directory):
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+class Layout:
+    """Where modules are: the standard library, what is installed, and the program's own."""
+
+    def __init__(self, own):
+        paths = sysconfig.get_paths()
+        # In a virtual environment `platstdlib` does not exist.
+        known = {paths.get("stdlib"), paths.get("platstdlib"), os.path.dirname(os.__file__)}
+        known = sorted(os.path.abspath(path) for path in known if path)
+        landmarks = ("os.py", "lib-dynload")
+        self.standard = [path for path in known if any(os.path.exists(os.path.join(path, it)) for it in landmarks)]
+        self.own = own
+        entries = [os.path.abspath(entry) for entry in sys.path]
+        self.installed = [entry for entry in entries if not self.is_standard(entry) and entry not in own]
+
+    def is_standard(self, path):
+        within = [os.path.relpath(path, directory) for directory in self.standard if inside(path, directory)]
+        return any(part.split("/")[0] not in ("site-packages", "dist-packages") for part in within)
+
+    def is_own(self, path):
+        deepest = max((entry for entry in self.own + self.installed if inside(path, entry)), key=len, default="")
+        return deepest in self.own and deepest != ""
+
+
+class Distributions:
+    """What is installed in one directory, as its records say."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.units = {}
+        self.owners = {}
+        self.requires = {}
+        contents = {}
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError:
+            names = []
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info")):
+                contents[name] = self.listed(name)
+        counts = {}
+        for info, paths in contents.items():
+            prefixes = {prefix for path in paths for prefix in prefixes_of(path)}
+            for prefix in prefixes:
+                counts[prefix] = counts.get(prefix, 0) + 1
+        for info, paths in contents.items():
+            units = {info}
+            for path in paths:
+                # A directory that several distributions share is not taken whole.
+                prefixes = list(prefixes_of(path))
+                units.add(next((prefix for prefix in prefixes if counts[prefix] == 1), path))
+            self.units[info] = sorted(units)
+            for unit in units:
+                self.owners.setdefault(unit, info)
+
+    def listed(self, info):
+        base = os.path.join(self.directory, info)
+        paths = set()
+        for line in read_lines(os.path.join(base, "RECORD")):
+            path = line[1:].split('"')[0] if line.startswith('"') else line.split(",")[0]
+            paths.add(path)
+        for line in read_lines(os.path.join(base, "installed-files.txt")):
+            paths.add(os.path.normpath(os.path.join(info, line)))
+        if not paths:
+            tops = list(read_lines(os.path.join(base, "top_level.txt"))) or [info.split("-")[0].replace(".egg-info", "")]
+            for top in tops:
+                for path in (top, top + ".py"):
+                    if os.path.exists(os.path.join(self.directory, path)):
+                        paths.add(path)
+        return {
+            path for path in paths if path and not path.startswith(("..", "/")) and "__pycache__" not in path.split("/")
+        }
+
+    def owner(self, path):
+        relative = os.path.relpath(path, self.directory)
+        return next((self.owners[prefix] for prefix in [*prefixes_of(relative), relative] if prefix in self.owners), None)
+
+    def named(self, name):
+        wanted = normal(name)
+        return next((info for info in self.units if normal(info.rsplit(".", 1)[0].split("-")[0]) == wanted), None)
+
+    def requirements(self, info):
+        base = os.path.join(self.directory, info)
+        for file in ("METADATA", "PKG-INFO") if os.path.isdir(base) else ("",):
+            for line in read_lines(os.path.join(base, file) if file else base):
+                match = re.match(r"Requires-Dist:\s*([\w.-]+)([^;]*)(;.*)?", line)
+                if match and "extra" not in (match.group(3) or ""):
+                    yield match.group(1)
+
+
+def prefixes_of(path):
+    """`a`, `a/b`, ... of `a/b/c`, at most four."""
+    parts = path.split("/")
+    return ("/".join(parts[:depth]) for depth in range(1, min(len(parts), 4) + 1))
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read_lines(path):
+    try:
+        with io.open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return [line.strip() for line in file if line.strip()]
+    except OSError:
+        return []
+
+
+class Module:
+    """Where a module is."""
+
+    def __init__(self, spec, finder):
+        self.loader = spec.loader
+        self.finder = finder
+        locations = spec.submodule_search_locations
+        # A namespace package computes its locations from its parent, which is not imported here.
+        locations = getattr(locations, "_path", locations)
+        self.locations = [os.path.abspath(path) for path in locations] if locations is not None else None
+        origin = spec.origin if spec.has_location else None
+        self.origin = os.path.abspath(origin) if origin else None
+
+
+class Survey:
+    def __init__(self, layout):
+        self.layout = layout
+        self.modules = {}
+        self.distributions = {}
+        self.taken = set()
+        self.pending = []
+        self.scanned = set()
+        self.reported = set()
+
+    # --- finding
+
+    def find(self, name):
+        if name not in self.modules:
+            self.modules[name] = None
+            self.modules[name] = self.look(name)
+        return self.modules[name]
+
+    def look(self, name):
+        path = None
+        if "." in name:
+            parent = self.find(name.rpartition(".")[0])
+            if parent is None or parent.locations is None:
+                return None
+            path = parent.locations
+        usual = [importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter, importlib.machinery.PathFinder]
+        for finder in usual + [finder for finder in sys.meta_path if finder not in usual]:
+            try:
+                spec = finder.find_spec(name, path)
+            except Exception:
+                continue
+            if spec is not None:
+                return Module(spec, finder if finder not in usual else None)
+        return None
+
+    # --- taking
+
+    def use(self, name, importer):
+        """A module and the packages that it is in; whether it is there."""
+        parts = name.split(".")
+        for depth in range(1, len(parts) + 1):
+            part = ".".join(parts[:depth])
+            module = self.find(part)
+            if module is None:
+                return depth > 1
+            if part not in self.scanned:
+                self.scanned.add(part)
+                self.take(part, module)
+        return True
+
+    def take(self, name, module):
+        place = module.origin or (module.locations[0] if module.locations else None)
+        if place is None:
+            # Part of the interpreter.
+            return
+        if self.layout.is_standard(place):
+            record("standard", name.split(".")[0])
+            return
+        own = self.layout.is_own(place)
+        if own:
+            if module.origin:
+                record("file", existing(module.origin))
+            elif module.locations:
+                record("directory", module.locations[0])
+        elif module.origin:
+            self.install(name, module, place)
+        if module.origin:
+            self.pending.append((name, module, own))
+
+    def entry(self, place):
+        entries = [entry for entry in self.layout.installed if inside(place, entry)]
+        return max(entries, key=len, default=None)
+
+    def install(self, name, module, place):
+        entry = self.entry(place)
+        if entry is None or os.path.isfile(entry):
+            if entry is not None:
+                record("file", entry)
+            self.whole(name.split(".")[0])
+            finder = sys.modules.get(getattr(module.finder, "__module__", None) or "")
+            file = os.path.abspath(finder.__file__) if getattr(finder, "__file__", None) else None
+            if file and self.entry(file):
+                self.distribution_of(file)
+            return
+        if not self.distribution_of(place):
+            self.whole(name.split(".")[0])
+        # What leads to a directory beside those that are always there.
+        for directory in self.layout.installed:
+            for pth in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+                if pth.endswith(".pth") and directory != entry:
+                    file = os.path.join(directory, pth)
+                    lines = [os.path.abspath(os.path.join(directory, line)) for line in read_lines(file)]
+                    if entry in lines:
+                        record("file", file)
+
+    def in_directory(self, directory):
+        if directory not in self.distributions:
+            self.distributions[directory] = Distributions(directory)
+        return self.distributions[directory]
+
+    def distribution_of(self, place):
+        entry = self.entry(place)
+        info = self.in_directory(entry).owner(place)
+        if info is not None:
+            self.distribution(entry, info)
+        return info is not None
+
+    def distribution(self, directory, info):
+        if (directory, info) in self.taken:
+            return
+        self.taken.add((directory, info))
+        known = self.in_directory(directory)
+        for unit in known.units[info]:
+            self.path(os.path.join(directory, unit))
+            top = unit.split("/")[0]
+            top = top[:-3] if top.endswith(".py") else top
+            if "/" not in unit and top.isidentifier():
+                self.use(top, None)
+        for requirement in known.requirements(info):
+            self.named(requirement)
+
+    def named(self, name):
+        """A distribution by its name; whether it is installed."""
+        for directory in self.layout.installed:
+            if os.path.isdir(directory):
+                info = self.in_directory(directory).named(name)
+                if info is not None:
+                    self.distribution(directory, info)
+                    return True
+        return False
+
+    def whole(self, top):
+        module = self.find(top)
+        if module is None:
+            return
+        for location in module.locations or [module.origin]:
+            if location:
+                self.path(location)
+
+    def path(self, path):
+        if os.path.isdir(path):
+            record("tree", path)
+        elif os.path.exists(path):
+            record("file", path)
+
+    def package(self, name):
+        """What somebody asked for by name."""
+        module = self.find(name)
+        found = self.use(name, None) if module is not None else False
+        if found:
+            place = module.origin or (module.locations or [None])[0]
+            # Of a directory without a module of its own, nothing is known but its name.
+            if place and not self.layout.is_standard(place) and (self.layout.is_own(place) or not module.origin):
+                self.whole(name)
+        return self.named(name) or found
+
+    # --- scanning
+
+    def scan(self):
+        while self.pending:
+            name, module, own = self.pending.pop()
+            source = self.source(name, module)
+            if source is None:
+                continue
+            package = name if module.locations is not None else name.rpartition(".")[0]
+            self.imports(source, package, module.origin, own)
+
+    def text(self, path):
+        try:
+            with tokenize.open(path) as file:
+                return file.read()
+        except (OSError, SyntaxError, ValueError):
+            return None
+
+    def source(self, name, module):
+        if module.origin.endswith(".py") and os.path.isfile(module.origin):
+            return self.text(module.origin)
+        try:
+            return module.loader.get_source(name)
+        except Exception:
+            return None
+
+    def imports(self, source, package, importer, own):
+        for level, name, names in parsed(source) if own else quick(source):
+            if level:
+                parts = package.split(".") if package else []
+                if level - 1 > len(parts):
+                    continue
+                base = ".".join(parts[: len(parts) - level + 1])
+                name = ".".join(part for part in (base, name) if part)
+            if not name:
+                continue
+            there = self.use(name, importer)
+            if not there and own and name.split(".")[0] not in self.reported:
+                self.reported.add(name.split(".")[0])
+                record("missing-module", name.split(".")[0], importer)
+            module = self.find(name)
+            if module is not None and module.locations is not None:
+                for part in names:
+                    if part == "*" or not part.isidentifier():
+                        continue
+                    if self.find(name + "." + part) is not None:
+                        self.use(name + "." + part, importer)
+
+
+def parsed(source):
+    """What a text imports: how many levels up, which module, which names of it."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        yield from quick(source)
+        return
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and checks_types(node.test):
+            nodes.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield 0, alias.name, []
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or "", [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and node.args:
+            called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+            text = getattr(node.args[0], "value", None)
+            if called in BY_NAME and isinstance(text, str) and not text.startswith("."):
+                yield 0, text, []
+        nodes.extend(ast.iter_child_nodes(node))
+
+
+def checks_types(test):
+    return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))
+
+
+def quick(source):
+    for dots, module, names, modules in IMPORT.findall(source):
+        if modules:
+            for part in modules.split(","):
+                words = part.split()
+                if words and (len(words) == 1 or len(words) == 3 and words[1] == "as"):
+                    if all(word.isidentifier() for word in words[0].split(".")):
+                        yield 0, words[0], []
+        elif dots or module:
+            names = re.sub(r"#[^\n]*", "", names).strip("() \t\n\\")
+            yield len(dots), module, [part.split()[0] for part in names.split(",") if part.split()]
+
+
+def existing(path):
+    """The path, or the archive that it leads into."""
+    while not os.path.exists(path) and path != "/":
+        path = os.path.dirname(path)
+    return path
+
+
+def own_entries(kind, target):
+    entries = [] if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    entries = [os.path.abspath(entry) for entry in entries if entry]
+    first = None
+    if kind == "script":
+        real = os.path.realpath(target)
+        # A directory or an archive is searched itself (`python DIRECTORY`).
+        first = os.path.dirname(real) if os.path.isfile(real) and not is_archive(real) else os.path.abspath(target)
+    elif kind in ("module", "code"):
+        first = os.getcwd()
+    safe = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
+    if safe and not (kind == "script" and (os.path.isdir(target) or is_archive(target))):
+        first = None
+    # What stands there for this text itself.
+    if not safe and sys.path and sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]
+    if first is not None:
+        sys.path.insert(0, first)
+        entries.insert(0, first)
+    return entries
+
+
+def is_archive(path):
+    import zipfile
+
+    return os.path.isfile(path) and zipfile.is_zipfile(path)
+
+
+def main(kind, target, packages):
+    layout = Layout(own_entries(kind, target))
+    record("executable", sys.executable)
+    record("bytecode", "%s-%s" % (sys.implementation.cache_tag, importlib.util.MAGIC_NUMBER.hex()))
+    for directory in layout.standard:
+        record("library", directory)
+    if sys.prefix != sys.base_prefix:
+        record("file", os.path.join(sys.prefix, "pyvenv.cfg"))
+    survey = Survey(layout)
+    for name in ("sitecustomize", "usercustomize"):
+        if not (name == "usercustomize" and not site.ENABLE_USER_SITE):
+            survey.use(name, None)
+    if kind == "script":
+        if os.path.isfile(target) and not is_archive(target):
+            record("file", os.path.abspath(target))
+            source = survey.text(target)
+            # What Python cannot read either, it says best itself.
+            if source is not None:
+                survey.imports(source, "", os.path.abspath(target), True)
+        else:
+            record("file" if os.path.isfile(target) else "directory", os.path.abspath(target))
+            survey.use("__main__", target)
+    elif kind == "module":
+        if not survey.use(target, None) or survey.find(target) is None:
+            record("missing-target", target)
+        elif survey.find(target).locations is not None:
+            survey.use(target + ".__main__", None)
+    elif kind == "code":
+        survey.imports(target, "", "-c", True)
+    survey.scan()
+    for package in packages:
+        if not survey.package(package):
+            record("missing-package", package)
+    survey.scan()
+    user = site.getusersitepackages()
+    if site.ENABLE_USER_SITE and any(inside(path, user) for kind, path, _ in records if kind in ("file", "tree")):
+        record("user-base", site.getuserbase())
+    out = [os.fsencode(text) + b"\0" for entry in records for text in entry]
+    sys.stdout.flush()
+    sys.stdout.buffer.write(MARK + b"".join(out))
+    sys.stdout.buffer.flush()
+
+
+main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,0 +1,148 @@
+//! ELF programs, and the libraries that they find in all the ways there are.
+
+use std::path::Path;
+
+use gg_capture::Need;
+
+use crate::support::{Bench, below};
+
+const LIBRARY: &str = "int answer(void) { return 42; }\n";
+const PROGRAM: &str = r#"
+#include <stdio.h>
+int answer(void);
+int main(void) { printf("%d\n", answer()); return 0; }
+"#;
+
+/// A bench with `main.c` and a shared library `lib/libanswer.so`.
+fn linked() -> Bench {
+    let bench = Bench::new();
+    bench.file("answer.c", LIBRARY);
+    bench.file("main.c", PROGRAM);
+    std::fs::create_dir_all(bench.root.join("lib")).unwrap();
+    std::fs::create_dir_all(bench.root.join("bin")).unwrap();
+    bench.here("gcc -shared -fPIC -o lib/libanswer.so answer.c");
+    bench
+}
+
+#[test]
+fn a_program_of_the_system() {
+    let bench = Bench::new();
+    let (captured, said) = bench.run(&bench.request(&["true"]));
+    assert_eq!(said, "");
+    assert_eq!(captured.executable.as_path(), Path::new("/usr/bin/true"));
+    assert_eq!(captured.args, ["true"]);
+    assert_eq!(bench.says(&["/bin/echo", "a b"]), "a b\n");
+}
+
+#[test]
+fn a_library_beside_the_program() {
+    let bench = linked();
+    bench.here("gcc main.c -o bin/main -Llib -lanswer -Wl,-rpath,$ORIGIN/../lib");
+    assert_eq!(bench.says(&["bin/main"]), "42\n");
+    // The loader goes by where the program is, not by the link that leads to it.
+    bench.link("linked", "bin/main");
+    let (captured, said) = bench.run(&bench.request(&["./linked"]));
+    assert_eq!(said, "42\n");
+    assert_eq!(below(&captured, &bench.root), ["bin/main file", "lib/libanswer.so file", "linked -> bin/main"]);
+}
+
+#[test]
+fn a_library_at_an_absolute_path_of_the_program() {
+    let bench = linked();
+    bench.here(&format!(
+        "gcc main.c -o main -Llib -lanswer -Wl,--disable-new-dtags,-rpath,{}/lib",
+        bench.root.display()
+    ));
+    assert_eq!(bench.says(&["./main"]), "42\n");
+}
+
+#[test]
+fn a_library_where_the_environment_says() {
+    let bench = linked();
+    bench.here("gcc main.c -o main -Llib -lanswer");
+    let mut request = bench.request(&["./main"]);
+    request.env.insert("LD_LIBRARY_PATH".into(), "/nowhere:lib".into());
+    let (captured, said) = bench.run(&request);
+    assert_eq!(said, "42\n");
+    let expected = bench.root.join("lib");
+    assert_eq!(captured.env.get("LD_LIBRARY_PATH".as_ref() as &std::ffi::OsStr), Some(&expected.into()));
+}
+
+#[test]
+fn a_static_program() {
+    let bench = linked();
+    bench.here("gcc -static main.c answer.c -o main");
+    let (captured, said) = bench.run(&bench.request(&["./main"]));
+    assert_eq!(said, "42\n");
+    assert_eq!(below(&captured, &bench.root), ["main file"]);
+    assert!(!captured.needs.keys().any(|path| path.as_path().to_string_lossy().contains("libc.so")));
+}
+
+#[test]
+fn builds_of_a_library_for_other_processors_come_along() {
+    let bench = linked();
+    bench.here("mkdir -p lib/glibc-hwcaps/x86-64-v4 lib/glibc-hwcaps/x86-64-v2");
+    bench.here("cp lib/libanswer.so lib/glibc-hwcaps/x86-64-v4/libanswer.so");
+    bench.here("cp lib/libanswer.so lib/glibc-hwcaps/x86-64-v2/libanswer.so");
+    bench.here("gcc main.c -o bin/main -Llib -lanswer -Wl,-rpath,$ORIGIN/../lib");
+    let (captured, said) = bench.run(&bench.request(&["bin/main"]));
+    assert_eq!(said, "42\n");
+    let libraries: Vec<String> =
+        below(&captured, &bench.root.join("lib")).into_iter().filter(|it| it.ends_with("file")).collect();
+    let expected =
+        ["glibc-hwcaps/x86-64-v2/libanswer.so file", "glibc-hwcaps/x86-64-v4/libanswer.so file", "libanswer.so file"];
+    assert_eq!(libraries, expected);
+}
+
+#[test]
+fn a_plugin_that_is_named() {
+    let bench = linked();
+    let text = r#"
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    void *library = dlopen("plugins/libplugin.so", RTLD_NOW);
+    if (!library) { puts(dlerror()); return 1; }
+    printf("%d\n", ((int (*)(void))dlsym(library, "twice"))());
+    return 0;
+}
+"#;
+    bench.file("load.c", text);
+    bench.file("twice.c", "int answer(void); int twice(void) { return 2 * answer(); }\n");
+    std::fs::create_dir(bench.root.join("plugins")).unwrap();
+    bench.here("gcc -shared -fPIC -o plugins/libplugin.so twice.c -Llib -lanswer -Wl,-rpath,$ORIGIN/../lib");
+    bench.here("gcc load.c -o load");
+    for also in ["plugins", "plugins/libplugin.so"] {
+        let mut request = bench.request(&["./load"]);
+        request.also.push(also.into());
+        assert_eq!(bench.run(&request).1, "84\n", "{also}");
+    }
+}
+
+#[test]
+fn the_locale_that_the_environment_names() {
+    let bench = Bench::new();
+    let (captured, _) = bench.run(&bench.request(&["true"]));
+    let plain = Path::new("/usr/lib/locale/C.utf8");
+    let taken = captured.needs.iter().any(|(path, need)| path.as_path() == plain && matches!(need, Need::Tree(_)));
+    assert_eq!(taken, plain.is_dir());
+}
+
+#[test]
+fn ffmpeg_if_it_is_here() {
+    if !Path::new("/usr/bin/ffmpeg").exists() {
+        return;
+    }
+    let bench = Bench::new();
+    let words =
+        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64:rate=5", "-f", "md5", "-"];
+    assert!(bench.says(&words).starts_with("MD5="));
+}
+
+#[test]
+fn the_answer_is_the_same_each_time() {
+    let bench = linked();
+    bench.here("gcc main.c -o bin/main -Llib -lanswer -Wl,-rpath,$ORIGIN/../lib");
+    let request = bench.request(&["bin/main"]);
+    assert_eq!(gg_capture::capture(&request).unwrap(), gg_capture::capture(&request).unwrap());
+}
