@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import gg
+import gg.connection
 
 
 def stand_in(script: str) -> gg.Session:
