@@ -60,7 +60,8 @@ def test_no_gg() -> None:
 
 
 def test_another_protocol() -> None:
-    answer = "print(json.dumps({'id': 1, 'error': {'kind': 'request', 'message': 'only protocol 2'}}), flush=True); sys.stdin.read()\n"
+    error = {"kind": "request", "message": "only protocol 2"}
+    answer = f"print(json.dumps({{'id': 1, 'error': {error}}}), flush=True); sys.stdin.read()\n"
     with pytest.raises(gg.RequestError, match="only protocol 2"):
         stand_in("sys.stdin.readline()\n" + answer).force(gg.thunk("true"))
 
@@ -74,7 +75,7 @@ def test_nonsense(line: str) -> None:
 
 def test_a_gg_that_does_not_end_is_ended() -> None:
     session = stand_in(HELLO + "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(100)\n")
-    session.info
+    assert session.info
     assert session._connection is not None
     process = session._connection._process
     gg.connection.PATIENCE, kept = 0.2, gg.connection.PATIENCE
@@ -96,7 +97,9 @@ def test_no_wait_for_a_gg_that_does_not_read() -> None:
 
 
 def test_an_answer_without_events_is_told() -> None:
-    session = stand_in(HELLO + "sys.stdin.readline(); print(json.dumps({'id': 2, 'ok': {}}), flush=True); sys.stdin.read()\n")
+    session = stand_in(
+        HELLO + "sys.stdin.readline(); print(json.dumps({'id': 2, 'ok': {}}), flush=True); sys.stdin.read()\n"
+    )
     with pytest.raises(gg.InfrastructureError, match="without saying"):
         session.force(gg.thunk("true"))
     session.close()

@@ -26,7 +26,8 @@ def blocks() -> Iterator[Tuple[str, int, str]]:
 
 
 def test_the_readme() -> None:
-    runner, names = doctest.DocTestRunner(optionflags=FLAGS), {}  # type: Tuple[doctest.DocTestRunner, Dict[str, object]]
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    names: Dict[str, object] = {}
     seen = 0
     for kind, line, text in blocks():
         if kind == "pycon":

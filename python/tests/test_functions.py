@@ -13,7 +13,7 @@ import pytest
 
 import gg
 
-MATHS = '''
+MATHS = """
 import collections
 import pathlib
 import gg
@@ -65,7 +65,7 @@ def same(path):
 @gg.function(dynamic=True)
 def mixed():
     return swap(Pair(1, 2))
-'''
+"""
 
 
 @pytest.fixture
@@ -137,7 +137,9 @@ def test_a_package_with_relative_imports(here: Path, monkeypatch: pytest.MonkeyP
     for init in (here / name, here / name / "sub"):
         (init / "__init__.py").touch()
     (here / name / "base.py").write_text("def ten():\n    return 10\n")
-    (here / name / "sub" / "steps.py").write_text("import gg\nfrom ..base import ten\n\n@gg.function\ndef more(n):\n    return n + ten()\n")
+    (here / name / "sub" / "steps.py").write_text(
+        "import gg\nfrom ..base import ten\n\n@gg.function\ndef more(n):\n    return n + ten()\n"
+    )
     monkeypatch.syspath_prepend(str(here))
     steps = importlib.import_module(name + ".sub.steps")
     assert gg.force(steps.more(1)).value() == 11
@@ -153,7 +155,9 @@ def test_the_main_program() -> None:
         "if __name__ == '__main__':\n"
         "    print(gg.force(right(right(Point(1)))).value())\n"
     )
-    done = subprocess.run([sys.executable, "main.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run(
+        [sys.executable, "main.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+    )
     assert (done.returncode, done.stdout) == (0, "Point(x=3)\n"), done.stderr
 
 

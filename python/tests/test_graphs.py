@@ -49,7 +49,10 @@ def test_a_deep_chain_is_no_recursion() -> None:
 
 def test_what_is_shared_runs_once() -> None:
     base = shell("read -r u < /proc/sys/kernel/random/uuid; echo $u > out", outputs="out", label="base")
-    users = [shell("cat a > out; echo $1 >> out", inputs={"a": base, "n": str(n)}, outputs="out", programs=["cat"]) for n in range(5)]
+    users = [
+        shell("cat a > out; echo $1 >> out", inputs={"a": base, "n": str(n)}, outputs="out", programs=["cat"])
+        for n in range(5)
+    ]
     assert len({result.text() for result in gg.force(users)}) == 1
 
 
@@ -64,7 +67,11 @@ def test_thunks_without_capture_use_what_is_among_their_inputs() -> None:
 
 def fib(n: int) -> gg.Thunk:
     Path("fib.py").write_text(FIB)
-    script = {"/graph.py": gg.file(gg.graph.__file__), "/fib.py": gg.file("fib.py"), "/bin/add": gg.text(ADD, mode=0o755)}
+    script = {
+        "/graph.py": gg.file(gg.graph.__file__),
+        "/fib.py": gg.file("fib.py"),
+        "/bin/add": gg.text(ADD, mode=0o755),
+    }
     # What the script imports is captured from beside it.
     Path("graph.py").write_bytes(Path(gg.graph.__file__).read_bytes())
     return gg.python("fib.py", [str(n)], inputs=script, outputs="/out", dynamic=True, programs=["sh"])

@@ -43,7 +43,13 @@ def test_as_they_come() -> None:
 
 def test_the_first_failure_ends_a_map() -> None:
     def make(n: int) -> gg.Thunk:
-        return gg.thunk("false", env={"RUN": os.urandom(8).hex()}, label="number one") if n == 1 else sleep(60) if n else square(0)
+        return (
+            gg.thunk("false", env={"RUN": os.urandom(8).hex()}, label="number one")
+            if n == 1
+            else sleep(60)
+            if n
+            else square(0)
+        )
 
     begun = time.monotonic()
     results = gg.map(make, range(3))
@@ -194,7 +200,7 @@ def test_fork() -> None:
 
 def test_a_forked_process_does_not_keep_gg_alive() -> None:
     session = gg.Session()
-    session.info
+    assert session.info
     pid = os.fork()
     if pid == 0:
         time.sleep(30)

@@ -84,7 +84,12 @@ def test_large_values_come_by_a_file() -> None:
 
 
 def test_relative_paths_are_seen_from_the_working_directory() -> None:
-    result = run("cat a ../b /c > sub/out", inputs={"a": "a", "../b": "b", "/c": "c", "sub": gg.directory()}, outputs="sub/out", cwd="/w/x")
+    result = run(
+        "cat a ../b /c > sub/out",
+        inputs={"a": "a", "../b": "b", "/c": "c", "sub": gg.directory()},
+        outputs="sub/out",
+        cwd="/w/x",
+    )
     assert result.text() == "abc"
 
 
@@ -96,7 +101,9 @@ def test_environment_and_texts_that_are_no_utf8() -> None:
 def test_what_is_equal_is_one_thunk() -> None:
     session = gg.default_session()
     Path("a").write_text("same")
-    names = {session.name(gg.thunk("cat", ["f"], inputs={"f": it})) for it in ("same", b"same", Path("a"), gg.text("same"))}
+    names = {
+        session.name(gg.thunk("cat", ["f"], inputs={"f": it})) for it in ("same", b"same", Path("a"), gg.text("same"))
+    }
     assert len(names) == 1 and names.pop().startswith("T")
 
 

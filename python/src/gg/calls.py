@@ -1,7 +1,7 @@
 """Python functions whose calls are thunks.
 
-What travels is the text of the function's module with all that it imports, the function's name, and the arguments: never a closure
-or code that was made at run time.
+What travels is the text of the function's module with all that it imports, the function's name, and the arguments:
+never a closure or code that was made at run time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def located(function: Callable[..., Any]) -> Dict[str, str]:
     module = sys.modules[function.__module__]
     path = getattr(module, "__file__", None)
     if path is None or not os.path.isfile(path):
-        raise TypeError(f"{qualified} is in no file (module {function.__module__}), and a thunk needs the text of its module")
+        raise TypeError(
+            f"{qualified} is in no file (module {function.__module__}), and a thunk needs the text of its module"
+        )
     path = os.path.realpath(path)
     name = function.__module__
     root = os.path.dirname(path)
@@ -60,9 +62,14 @@ def checked_json(value: Any, what: str) -> str:
         text = json.dumps(value, allow_nan=False)
         same = json.loads(text) == value
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{what} cannot be said in JSON ({error}): use what JSON has, or @gg.function(pickle=True)") from error
+        raise TypeError(
+            f"{what} cannot be said in JSON ({error}): use what JSON has, or @gg.function(pickle=True)"
+        ) from error
     if not same:
-        raise TypeError(f"{what} is not the same after JSON (a tuple, keys that are no str?): use what JSON has, or @gg.function(pickle=True)")
+        raise TypeError(
+            f"{what} is not the same after JSON (a tuple, keys that are no str?): "
+            "use what JSON has, or @gg.function(pickle=True)"
+        )
     return text
 
 
@@ -76,8 +83,8 @@ class Function:
         self._options = options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Thunk:
-        """The call as a thunk; nothing runs. An argument may be another call: the function gets what that returns. A path, a
-        :class:`gg.Value`, an output or a source is given to it as a path of its sandbox.
+        """The call as a thunk; nothing runs. An argument may be another call: the function gets what that returns. A
+        path, a :class:`gg.Value`, an output or a source is given to it as a path of its sandbox.
         """
         inputs: Dict[str, Optional[Input]] = {path: None for path in Worker.arguments or ()}
 
@@ -196,16 +203,17 @@ def function(
 ) -> Union[Function, Callable[[Callable[..., Any]], Function]]:
     """Makes a function one whose calls are thunks.
 
-    It has to stand at the top of a module, or of the main program, that is a file: its text is what travels, with what it imports.
-    In the sandbox the module is imported and the function called; a main program is imported under another name than ``__main__``.
-    Globals are as the module's text makes them, not as they are here.
+    It has to stand at the top of a module, or of the main program, that is a file: its text is what travels, with what
+    it imports. In the sandbox the module is imported and the function called; a main program is imported under another
+    name than ``__main__``. Globals are as the module's text makes them, not as they are here.
 
-    Arguments and results travel as JSON, and what JSON would change (a tuple) is refused. With ``pickle`` they are pickled:
-    that takes nearly everything, but reading a result runs what its bytes say, so the function and all that it calls have to be
-    trusted; and equal arguments may be pickled differently, and then are computed again.
+    Arguments and results travel as JSON, and what JSON would change (a tuple) is refused. With ``pickle`` they are
+    pickled: that takes nearly everything, but reading a result runs what its bytes say, so the function and all that it
+    calls have to be trusted; and equal arguments may be pickled differently, and then are computed again.
 
-    With ``dynamic`` the function may return a call in place of a value, also one whose arguments are calls: these are thunks in turn,
-    forced in parallel, each once. What is called so has to be in the same module, or in one that it imports.
+    With ``dynamic`` the function may return a call in place of a value, also one whose arguments are calls: these are
+    thunks in turn, forced in parallel, each once. What is called so has to be in the same module, or in one that it
+    imports.
 
     ``packages``, ``programs``, ``also``, ``env``, ``timeout`` and ``volatile`` are as for :func:`gg.thunk`.
 
@@ -241,5 +249,3 @@ def function(
     if function is not None:
         return Function(function, options)
     return lambda function: Function(function, options)
-
-

@@ -7,7 +7,6 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import threading
 import weakref
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence
@@ -81,7 +80,8 @@ class Connection:
                 )
             except OSError as error:
                 raise InfrastructureError(
-                    f"gg cannot be started as {command[0]!r}: {error}. Install gg so that PATH leads to it, set GG_BIN, or say Session(gg=...)"
+                    f"gg cannot be started as {command[0]!r}: {error}. "
+                    "Install gg so that PATH leads to it, set GG_BIN, or say Session(gg=...)"
                 ) from error
             _all.add(self)
         self._errors = self._thread("errors", self._forward)
@@ -106,7 +106,9 @@ class Connection:
             request = self._next
         line = json.dumps({"id": request, "do": what, **fields}).encode("ascii") + b"\n"
         if len(line) >= LONGEST:
-            raise RequestError(f"a request of {len(line)} bytes, of which gg takes {LONGEST}: give large contents as gg.file(PATH)")
+            raise RequestError(
+                f"a request of {len(line)} bytes, and gg takes {LONGEST}: state large contents as gg.file(PATH)"
+            )
         with self._lock:
             broken = self._broken
             if broken is None:
@@ -232,7 +234,7 @@ class Connection:
                 how = f"signal {-status}" if status < 0 else f"exit status {status}"
                 said = self._said.decode("utf-8", "replace").strip()
                 broken = InfrastructureError(
-                    f"gg ended while it was needed ({why or how})" + (f"; it said: {said}" if said else "; it said nothing")
+                    f"gg ended while it was needed ({why or how}); it said {said or 'nothing'}"
                 )
             self._broken = broken
             left, self._listeners = list(self._listeners.values()), {}
@@ -281,7 +283,11 @@ def _forked() -> None:
             connection.forsake()
 
 
-os.register_at_fork(before=lambda: _making.acquire() and None, after_in_parent=lambda: _making.release(), after_in_child=_forked)
+def _hold() -> None:
+    _making.acquire()
+
+
+os.register_at_fork(before=_hold, after_in_parent=lambda: _making.release(), after_in_child=_forked)
 
 
 def encoded(content: bytes) -> Dict[str, str]:

@@ -69,7 +69,9 @@ def submit(thunk: Thunk) -> Future:
     return default_session().submit(thunk)
 
 
-def map(make: Callable[..., Thunk], *iterables: Iterable[Any], ordered: bool = True, return_exceptions: bool = False) -> Iterator[Any]:
+def map(
+    make: Callable[..., Thunk], *iterables: Iterable[Any], ordered: bool = True, return_exceptions: bool = False
+) -> Iterator[Any]:
     """As :meth:`Session.map`.
 
     >>> import gg
@@ -80,7 +82,9 @@ def map(make: Callable[..., Thunk], *iterables: Iterable[Any], ordered: bool = T
     return default_session().map(make, *iterables, ordered=ordered, return_exceptions=return_exceptions)
 
 
-def as_completed(fs: Iterable[Union[Thunk, "concurrent.futures.Future[Any]"]], timeout: Optional[float] = None) -> Iterator[Future]:
+def as_completed(
+    fs: Iterable[Union[Thunk, "concurrent.futures.Future[Any]"]], timeout: Optional[float] = None
+) -> Iterator[Future]:
     """As :func:`concurrent.futures.as_completed`; of thunks as :meth:`Session.as_completed`.
 
     >>> import gg

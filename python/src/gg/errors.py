@@ -20,7 +20,8 @@ def text_of(value: Any) -> str:
 
 
 class Error(Exception):
-    """Whatever gg has to say. ``message`` is one paragraph; ``thunk`` the name of the thunk that it is about, if there is one."""
+    """Whatever gg has to say. ``message`` is one paragraph; ``thunk`` the name of the thunk that it is about, if there
+    is one."""
 
     def __init__(self, message: str, details: Optional[Mapping[str, Any]] = None) -> None:
         super().__init__(message)

@@ -19,8 +19,9 @@ __all__ = ["Future"]
 
 
 class Future(concurrent.futures.Future[Result]):
-    """A :class:`concurrent.futures.Future` of a :class:`gg.Result`: ``as_completed``, ``wait`` and ``asyncio.wrap_future`` take it.
-    ``thunk`` is the thunk. It fails with a :class:`gg.Error`. Unlike those of an executor it can be cancelled while it runs.
+    """A :class:`concurrent.futures.Future` of a :class:`gg.Result`: ``as_completed``, ``wait`` and
+    ``asyncio.wrap_future`` take it. ``thunk`` is the thunk. It fails with a :class:`gg.Error`. Unlike those of an
+    executor it can be cancelled while it runs.
 
     Callbacks run in a thread of the session's. They may read values, but not wait for other futures.
     """
@@ -46,8 +47,8 @@ class Future(concurrent.futures.Future[Result]):
         return True
 
     def result(self, timeout: Optional[float] = None) -> Result:
-        """The result, as soon as it is there. Raises what went wrong: a :class:`gg.Error`; :class:`TimeoutError` after ``timeout``
-        seconds; :class:`concurrent.futures.CancelledError` if it was cancelled.
+        """The result, as soon as it is there. Raises what went wrong: a :class:`gg.Error`; :class:`TimeoutError` after
+        ``timeout`` seconds; :class:`concurrent.futures.CancelledError` if it was cancelled.
         """
         self._may_wait()
         return super().result(timeout)
@@ -59,9 +60,13 @@ class Future(concurrent.futures.Future[Result]):
 
     def _may_wait(self) -> None:
         if self._owner != os.getpid() and not self._settled:
-            raise InfrastructureError("this future belongs to the process that this one was forked from: submit its thunk anew")
+            raise InfrastructureError(
+                "this future belongs to the process that this one was forked from: submit its thunk anew"
+            )
         if threading.current_thread() is self._batch.teller and not self.done():
-            raise RuntimeError("a callback cannot wait for a future: callbacks run in the thread that futures are completed by")
+            raise RuntimeError(
+                "a callback cannot wait for a future: callbacks run in the thread that futures are completed by"
+            )
 
     def _finish(self, result: Optional[Result], error: Optional[Error]) -> None:
         if not self._once.acquire(blocking=False):
@@ -126,4 +131,6 @@ class Batch:
         why = error or InfrastructureError("gg answered without saying what became of this thunk")
         for future in left:
             # Each has an exception of its own: a traceback is added where it is raised.
-            future._finish(None, Cancelled(why.message) if isinstance(why, Cancelled) else type(why)(why.message, why._details))
+            future._finish(
+                None, Cancelled(why.message) if isinstance(why, Cancelled) else type(why)(why.message, why._details)
+            )

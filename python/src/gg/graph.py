@@ -1,7 +1,7 @@
 """Thunks as data, and graphs of them that a thunk's own program states.
 
-This file uses nothing but the standard library and nothing else of this package, so a program can bring it along into its sandbox: as one of
-its inputs (``inputs={"graph.py": gg.file(gg.graph.__file__)}``), or because it imports it.
+This file uses nothing but the standard library and nothing else of this package, so a program can bring it along into
+its sandbox: as one of its inputs (``inputs={"graph.py": gg.file(gg.graph.__file__)}``), or because it imports it.
 
 A program whose output is declared ``dynamic`` may write a graph there, which is then forced in place of the output:
 
@@ -126,9 +126,9 @@ def source(value: Input) -> Union[Source, Output]:
 
 
 class Thunk:
-    """A computation that has not been made yet: a program, its arguments and all that it can see. Made by :func:`gg.thunk`,
-    :func:`gg.python`, a :func:`gg.function`, or :meth:`Graph.thunk`. Immutable; compared by identity. Nothing is read or run until
-    it is forced.
+    """A computation that has not been made yet: a program, its arguments and all that it can see. Made by
+    :func:`gg.thunk`, :func:`gg.python`, a :func:`gg.function`, or :meth:`Graph.thunk`. Immutable; compared by identity.
+    Nothing is read or run until it is forced.
     """
 
     __slots__ = ("_fields", "_inputs", "_tags", "_more")
@@ -160,7 +160,9 @@ class Thunk:
     def only(self) -> Output:
         """Its output, if it has one only. What is inherited is not known here, and is taken to be one."""
         if self._tags is not None and len(self._tags) != 1:
-            raise ValueError(f"{self!r} has {len(self._tags)} outputs ({', '.join(self._tags)}): say which, as thunk[\"TAG\"]")
+            raise ValueError(
+                f'{self!r} has {len(self._tags)} outputs ({", ".join(self._tags)}): say which, as thunk["TAG"]'
+            )
         return Output(self, self._tags[0] if self._tags else None)
 
     def __getitem__(self, tag: str) -> Output:
@@ -190,7 +192,9 @@ def outputs_of(
             raise ValueError("two outputs are called the same; give them tags: outputs={tag: path}")
     for tag in named:
         if not TAG.fullmatch(tag):
-            raise ValueError(f"{tag!r} is no tag of an output: up to 64 of letters, digits and ._+-; say outputs={{tag: path}}")
+            raise ValueError(
+                f"{tag!r} is no tag of an output: up to 64 of letters, digits and ._+-; say outputs={{tag: path}}"
+            )
     chosen = set(optional)
     growing = set(named) if dynamic is True else set(dynamic or ())
     unknown = (chosen | growing) - set(named)
@@ -291,8 +295,8 @@ def lower(thunks: Iterable[Thunk], complete: Optional[Complete] = None) -> Tuple
 class Graph:
     """What a program in a sandbox states in place of an output.
 
-    ``command`` is what this program's argument vector begins with (its own name; an interpreter and a script): by default what it was
-    really started with.
+    ``command`` is what this program's argument vector begins with (its own name; an interpreter and a script): by
+    default what it was really started with.
     """
 
     def __init__(self, command: Optional[Sequence[Word]] = None) -> None:
@@ -328,10 +332,10 @@ class Graph:
         strict: Optional[bool] = None,
         label: Optional[str] = None,
     ) -> Thunk:
-        """A thunk of the graph. With ``inherit``, what is not said is as in the thunk that runs this program, and its inputs are
-        there as well (``None`` takes one away). ``args`` are the arguments after what the program begins with: after its own
-        name, or, of this same program, after :meth:`command`; ``argv`` says the whole vector instead. The rest is as for
-        :func:`gg.thunk`, except that programs are not captured: they are among the inputs.
+        """A thunk of the graph. With ``inherit``, what is not said is as in the thunk that runs this program, and its
+        inputs are there as well (``None`` takes one away). ``args`` are the arguments after what the program begins
+        with: after its own name, or, of this same program, after :meth:`command`; ``argv`` says the whole vector
+        instead. The rest is as for :func:`gg.thunk`, except that programs are not captured: they are among the inputs.
 
         >>> Graph(["python3", "fib.py"]).thunk(args=["7"], inputs={"/seed": "1", "/old": None})
         <Thunk python3 fib.py 7>
@@ -394,9 +398,15 @@ class Graph:
                 stands["mode"] = octal(made.mode)
         else:
             stands = dict(made._fields)
-        stated = [stands, *(given for recipe in recipes.values() for given in recipe.get("inputs", {}).values() if given)]
+        stated = [
+            stands,
+            *(given for recipe in recipes.values() for given in recipe.get("inputs", {}).values() if given),
+        ]
         if any("file" in given for given in stated) or any("program" in recipe for recipe in recipes.values()):
-            raise ValueError("a graph can name what its program can see, and no file or program of the machine: read the file, or use graph.input")
+            raise ValueError(
+                "a graph can name what its program can see, and no file or program of the machine: "
+                "read the file, or use graph.input"
+            )
         return HEADER + json.dumps({"thunks": recipes, "output": stands}).encode("ascii")
 
     def write(self, path: Word, output: Input) -> None:

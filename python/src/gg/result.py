@@ -23,8 +23,8 @@ _INLINE = 8 << 20
 
 
 class Value(Source):
-    """A content that gg keeps: an output, or what was :meth:`put <gg.Session.put>`. It is read when it is asked for, and can be an
-    input of other thunks as it is.
+    """A content that gg keeps: an output, or what was :meth:`put <gg.Session.put>`. It is read when it is asked for,
+    and can be an input of other thunks as it is.
     """
 
     __slots__ = ("_session", "mode", "object", "size")
@@ -63,7 +63,9 @@ class Value(Source):
 
     def save(self, path: "str | os.PathLike[str]", mode: Optional[int] = None) -> None:
         """Puts it at ``path`` as a file, by a rename, with its own permission bits or with ``mode``."""
-        self._session._ask("get", object=self.object, to=word(os.path.abspath(path)), mode=octal(self.mode if mode is None else mode))
+        self._session._ask(
+            "get", object=self.object, to=word(os.path.abspath(path)), mode=octal(self.mode if mode is None else mode)
+        )
 
     def __repr__(self) -> str:
         return f"<Value {self.object} of {self.size} bytes>"
@@ -105,7 +107,9 @@ class Result:
 
     def _only(self) -> Value:
         if len(self.outputs) != 1:
-            raise ValueError(f"there are {len(self.outputs)} outputs ({', '.join(self.outputs)}); say which, as result[\"TAG\"]")
+            raise ValueError(
+                f'there are {len(self.outputs)} outputs ({", ".join(self.outputs)}); say which, as result["TAG"]'
+            )
         return next(iter(self.outputs.values()))
 
     def bytes(self) -> builtins.bytes:

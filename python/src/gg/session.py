@@ -8,7 +8,21 @@ import os
 import threading
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Type,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from .connection import Connection, command_of, decoded, encoded
 from .errors import Error
@@ -25,21 +39,22 @@ _BATCH = 1000
 
 
 class Session:
-    """Forces thunks, through a ``gg`` of its own, which is started when it is needed first and ends with :meth:`close`, or with this
-    program.
+    """Forces thunks, through a ``gg`` of its own, which is started when it is needed first and ends with :meth:`close`,
+    or with this program.
 
     ``gg``
         The program \\[``$GG_BIN``, or what PATH leads to].
     ``engines``
-        Where thunks run: ``"local:2"``, ``"lambda:1000"``, or several, each of which helps the one before \\[what the environment and
-        ``gg.toml`` say].
+        Where thunks run: ``"local:2"``, ``"lambda:1000"``, or several, each of which helps the one before \\[what the
+        environment and ``gg.toml`` say].
     ``fallback``
         Whether what the engines cannot run is run here.
     ``env``
-        The environment of ``gg``, where the store (``GG_DIR``) and the programs (``PATH``) are looked up \\[this process's].
+        The environment of ``gg``, where the store (``GG_DIR``) and the programs (``PATH``) are looked up \\[this
+        process's].
 
-    It can be used from all threads. In a process that is forked it starts a ``gg`` anew. As a context manager it waits for what was
-    submitted, or cancels it, when an exception leaves the block.
+    It can be used from all threads. In a process that is forked it starts a ``gg`` anew. As a context manager it waits
+    for what was submitted, or cancels it, when an exception leaves the block.
 
     >>> import gg
     >>> with gg.Session(engines="local:2") as session:
@@ -86,7 +101,8 @@ class Session:
         return decoded(self._ask("get", object=name))
 
     def _complete(self, thunk: Thunk, recipe: Dict[str, Any], inputs: Dict[str, Any]) -> None:
-        """Adds what was captured for a thunk whose argument vector is not its program's own (see :mod:`gg.function`)."""
+        """Adds what was captured for a thunk whose argument vector is not its program's own (see
+        :mod:`gg.function`)."""
         asked: Optional[Dict[str, Any]] = thunk._more.get("capture")
         if asked is None:
             return
@@ -112,8 +128,8 @@ class Session:
         return dict(self._connected().hello)
 
     def put(self, content: "str | bytes | os.PathLike[str] | Source") -> Union[Value, Source]:
-        """Keeps a content now, and gives what can be an input of many thunks without being sent with each: of a file or a text a
-        :class:`Value`, of a directory a tree.
+        """Keeps a content now, and gives what can be an input of many thunks without being sent with each: of a file or
+        a text a :class:`Value`, of a directory a tree.
         """
         if isinstance(content, str):
             content = content.encode("utf-8")
@@ -161,9 +177,9 @@ class Session:
     @overload
     def force(self, thunks: Iterable[Thunk]) -> List[Result]: ...
     def force(self, thunks: Any) -> Any:
-        """Forces a thunk, or all of a list or of a mapping's values, and gives the results in the same form. If one fails, its error is
-        raised at once, and the others are cancelled; so they are on Ctrl-C. Where failures are to be told apart: :meth:`map` with
-        ``return_exceptions``, or :meth:`submit`.
+        """Forces a thunk, or all of a list or of a mapping's values, and gives the results in the same form. If one
+        fails, its error is raised at once, and the others are cancelled; so they are on Ctrl-C. Where failures are to
+        be told apart: :meth:`map` with ``return_exceptions``, or :meth:`submit`.
         """
         if isinstance(thunks, Thunk):
             return self._forced([thunks])[0]
@@ -186,11 +202,15 @@ class Session:
             raise
 
     def map(
-        self, make: Callable[..., Thunk], *iterables: Iterable[Any], ordered: bool = True, return_exceptions: bool = False
+        self,
+        make: Callable[..., Thunk],
+        *iterables: Iterable[Any],
+        ordered: bool = True,
+        return_exceptions: bool = False,
     ) -> "Iterator[Any]":
-        """Forces ``make(item, ...)`` for all items, all begun at once, and gives the results as they come: in the order of the items,
-        or without ``ordered`` each as soon as it is there. Where the iterator comes to a failure it raises that, and what is left is
-        cancelled; with ``return_exceptions`` the error stands for the result.
+        """Forces ``make(item, ...)`` for all items, all begun at once, and gives the results as they come: in the order
+        of the items, or without ``ordered`` each as soon as it is there. Where the iterator comes to a failure it
+        raises that, and what is left is cancelled; with ``return_exceptions`` the error stands for the result.
         """
         futures = self.submit_all([make(*items) for items in zip(*iterables)])
         return _results(futures, ordered, return_exceptions)

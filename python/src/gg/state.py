@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, Mapping, Optional, Union
 
 from .graph import Input, Outputs, Source, Thunk, Word, absolute, make, octal, word
 
@@ -12,11 +12,13 @@ __all__ = ["directory", "file", "object", "python", "symlink", "text", "thunk", 
 
 
 def text(content: "str | bytes", mode: Optional[int] = None) -> Source:
-    """A file with this content; ``str`` is kept in UTF-8. Without ``mode`` a ``str`` or ``bytes`` is the same as an input.
+    """A file with this content; ``str`` is kept in UTF-8. Without ``mode`` a ``str`` or ``bytes`` is the same as an
+    input.
 
     >>> import gg
     >>> script = gg.text("#!/bin/sh\\nwc -l < words > out\\n", mode=0o755)
-    >>> made = gg.thunk("sh", ["-c", "./count"], inputs={"count": script, "words": "a\\nb\\n"}, outputs="out", programs=["wc"])
+    >>> inputs = {"count": script, "words": "a\\nb\\n"}
+    >>> made = gg.thunk("sh", ["-c", "./count"], inputs=inputs, outputs="out", programs=["wc"])
     >>> int(gg.force(made).text())
     2
     """
@@ -29,8 +31,8 @@ def text(content: "str | bytes", mode: Optional[int] = None) -> Source:
 
 
 def file(path: "str | os.PathLike[str]", mode: Optional[int] = None) -> Source:
-    """What is at a path of this machine when the thunk is forced: a file, or a directory with all below it. A link stands for what it
-    leads to now.
+    """What is at a path of this machine when the thunk is forced: a file, or a directory with all below it. A link
+    stands for what it leads to now.
 
     >>> import gg, pathlib
     >>> _ = pathlib.Path("words").write_text("one two")
@@ -42,7 +44,8 @@ def file(path: "str | os.PathLike[str]", mode: Optional[int] = None) -> Source:
 
 
 def tree(path: "str | os.PathLike[str]") -> Source:
-    """A directory of this machine with all below it, as it is when the thunk is forced; or ``V...``, the name of a tree that gg has."""
+    """A directory of this machine with all below it, as it is when the thunk is forced; or ``V...``, the name of a tree
+    that gg has."""
     text = os.fspath(path)
     if os.sep not in text and text.startswith("V") and not os.path.exists(text):
         return Source({"tree": text})
@@ -90,21 +93,23 @@ def thunk(
     """States a computation. Nothing is read or run until it is forced.
 
     ``executable``
-        The program: a name that is looked up in PATH, or a path. With ``capture`` it is one of this machine's, and comes with all that
-        it needs; without, it is among the inputs, and has to be said as a path.
+        The program: a name that is looked up in PATH, or a path. With ``capture`` it is one of this machine's, and
+        comes with all that it needs; without, it is among the inputs, and has to be said as a path.
     ``args``
         Its arguments, without its own name.
     ``inputs``
-        What else it can see, by path: a ``str`` or ``bytes`` (a file's content), a :class:`pathlib.Path` (what is there), what
-        :func:`gg.text`, :func:`gg.file`, :func:`gg.tree`, :func:`gg.symlink`, :func:`gg.directory` and :func:`gg.object` make, a
-        :class:`gg.Value`, another thunk (its only output), or ``thunk["tag"]``. ``/dev/stdin`` is its standard input.
+        What else it can see, by path: a ``str`` or ``bytes`` (a file's content), a :class:`pathlib.Path` (what is
+        there), what :func:`gg.text`, :func:`gg.file`, :func:`gg.tree`, :func:`gg.symlink`, :func:`gg.directory` and
+        :func:`gg.object` make, a :class:`gg.Value`, another thunk (its only output), or ``thunk["tag"]``.
+        ``/dev/stdin`` is its standard input.
     ``outputs``
-        The files that it writes: paths by tag; a list of paths, whose tags are their last components; or one path, whose tag is ``out``.
+        The files that it writes: paths by tag; a list of paths, whose tags are their last components; or one path,
+        whose tag is ``out``.
     ``optional``, ``dynamic``
         The tags of outputs that may be missing, and of those that may be :mod:`graphs <gg.graph>` (``True``: all).
     ``env``, ``cwd``, ``umask``
-        Its environment (what ``capture`` finds necessary is added), working directory, and file mode creation mask. Relative
-        paths of inputs and outputs are seen from ``cwd``.
+        Its environment (what ``capture`` finds necessary is added), working directory, and file mode creation mask.
+        Relative paths of inputs and outputs are seen from ``cwd``.
     ``timeout``
         Seconds that it may run, rounded up.
     ``volatile``
@@ -114,8 +119,8 @@ def thunk(
     ``label``
         What a person calls it, in errors. No part of the thunk.
     ``programs``, ``packages``, ``also``
-        What ``capture`` does not see: other programs that it starts, Python packages that it imports by computed names, files and
-        directories of this machine that it opens.
+        What ``capture`` does not see: other programs that it starts, Python packages that it imports by computed names,
+        files and directories of this machine that it opens.
 
     >>> import gg
     >>> words = gg.thunk("sort", ["-o", "sorted", "words"], inputs={"words": "b\\na\\n"}, outputs="sorted")
@@ -131,7 +136,11 @@ def thunk(
         named = os.fsencode(executable)
         fields["program"] = word(os.path.abspath(named) if b"/" in named else named)
         fields["args"] = arguments
-        asked = {"programs": [word(it) for it in programs], "packages": list(packages), "also": [word(os.path.abspath(it)) for it in also]}
+        asked = {
+            "programs": [word(it) for it in programs],
+            "packages": list(packages),
+            "also": [word(os.path.abspath(it)) for it in also],
+        }
         fields.update({name: value for name, value in asked.items() if value})
     elif tuple(programs) or tuple(packages) or tuple(also):
         raise ValueError("programs, packages and also are for capture, and there is to be none")
@@ -153,9 +162,11 @@ def thunk(
     )
 
 
-def python(script: "str | os.PathLike[str]", args: Iterable[Word] = (), *, interpreter: Optional[Word] = None, **more: Any) -> Thunk:
-    """A Python script as a thunk: it comes with its interpreter (this one, unless said otherwise), the standard library, and what it
-    imports. The rest is as for :func:`gg.thunk`.
+def python(
+    script: "str | os.PathLike[str]", args: Iterable[Word] = (), *, interpreter: Optional[Word] = None, **more: Any
+) -> Thunk:
+    """A Python script as a thunk: it comes with its interpreter (this one, unless said otherwise), the standard
+    library, and what it imports. The rest is as for :func:`gg.thunk`.
 
     >>> import gg, pathlib
     >>> _ = pathlib.Path("square.py").write_text("import sys; open('out', 'w').write(str(int(sys.argv[1]) ** 2))")

@@ -36,7 +36,11 @@ def run() -> None:
             raise TypeError(f"{call['function']} returns its result in {made._read}, and a call that does not")
         Graph().write(RESULT, result)
         return
-    content = pickle.dumps(result, protocol=4) if made.pickle else checked_json(result, f"what {call['function']} returns").encode("ascii")
+    content = (
+        pickle.dumps(result, protocol=4)
+        if made.pickle
+        else checked_json(result, f"what {call['function']} returns").encode("ascii")
+    )
     with open(RESULT, "wb") as file:
         file.write(content)
 
