@@ -1,0 +1,136 @@
+"""Results that are still to come."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
+
+from .errors import Cancelled, Error, InfrastructureError, error_of
+from .graph import Thunk, lower
+from .result import Result
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .session import Session
+
+__all__ = ["Future"]
+
+
+class Future(concurrent.futures.Future[Result]):
+    """A :class:`concurrent.futures.Future` of a :class:`gg.Result`: ``as_completed``, ``wait`` and
+    ``asyncio.wrap_future`` take it. ``thunk`` is the thunk. It fails with a :class:`gg.Error`. Unlike those of an
+    executor it can be cancelled while it runs.
+
+    Callbacks run in a thread of the session's. They may read values, but not wait for other futures.
+    """
+
+    def __init__(self, session: "Session", thunk: Thunk, batch: "Batch") -> None:
+        super().__init__()
+        self.thunk = thunk
+        self._session = session
+        self._batch = batch
+        self._owner = os.getpid()
+        self._settled = False
+        # Whoever gets it says how this ended.
+        self._once = threading.Lock()
+
+    def cancel(self) -> bool:
+        """Ends it. False if it has ended already."""
+        if not super().cancel():
+            return False
+        if self._once.acquire(blocking=False):
+            self._settled = True
+            self.set_running_or_notify_cancel()
+            self._batch.dropped()
+        return True
+
+    def result(self, timeout: Optional[float] = None) -> Result:
+        """The result, as soon as it is there. Raises what went wrong: a :class:`gg.Error`; :class:`TimeoutError` after
+        ``timeout`` seconds; :class:`concurrent.futures.CancelledError` if it was cancelled.
+        """
+        self._may_wait()
+        return super().result(timeout)
+
+    def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
+        """What went wrong, or None, as soon as that is known."""
+        self._may_wait()
+        return super().exception(timeout)
+
+    def _may_wait(self) -> None:
+        if self._owner != os.getpid() and not self._settled:
+            raise InfrastructureError(
+                "this future belongs to the process that this one was forked from: submit its thunk anew"
+            )
+        if threading.current_thread() is self._batch.teller and not self.done():
+            raise RuntimeError(
+                "a callback cannot wait for a future: callbacks run in the thread that futures are completed by"
+            )
+
+    def _finish(self, result: Optional[Result], error: Optional[Error]) -> None:
+        if not self._once.acquire(blocking=False):
+            return
+        self._settled = True
+        self._batch.count()
+        try:
+            if error is not None:
+                self.set_exception(error)
+            elif result is not None:
+                self.set_result(result)
+        except concurrent.futures.InvalidStateError:
+            # It was cancelled meanwhile.
+            self.set_running_or_notify_cancel()
+
+
+class Batch:
+    """The futures of one request, each of another thunk."""
+
+    def __init__(self, session: "Session", connection: "Connection", thunks: Sequence[Thunk]) -> None:
+        self._connection = connection
+        self._session: Optional["Session"] = session
+        self.teller = connection.teller
+        self._lock = threading.Lock()
+        self._ended = 0
+        self._request: Optional[int] = None
+        recipes, keys = lower(thunks, session._complete)
+        self.futures: Dict[str, Future] = {keys[id(thunk)]: Future(session, thunk, self) for thunk in thunks}
+        fields: Dict[str, Any] = {"thunks": recipes, "want": list(self.futures)}
+        self._request = connection.request("force", fields, self)
+
+    def count(self) -> bool:
+        """Counts one that has ended; whether it is the last."""
+        with self._lock:
+            self._ended += 1
+            return self._ended == len(self.futures)
+
+    def dropped(self) -> None:
+        """One was cancelled: once nobody waits any more, the request is."""
+        if self.count() and self._request is not None:
+            self._connection.cancel(self._request)
+
+    def event(self, message: Dict[str, Any]) -> None:
+        """One has ended."""
+        future = self.futures.get(message["key"])
+        session = self._session
+        if future is None or session is None:
+            return
+        if message["event"] == "failed":
+            error = error_of(message["error"])
+            self._connection.later(lambda: future._finish(None, error))
+        elif message["event"] == "done":
+            result = Result(session, message, future.thunk._more.get("read", ""))
+            self._connection.later(lambda: future._finish(result, None))
+
+    def ended(self, answer: Optional[Dict[str, Any]], error: Optional[Error]) -> None:
+        """All have ended, or none will."""
+        self._connection.later(lambda: self._all(error))
+
+    def _all(self, error: Optional[Error]) -> None:
+        left: List[Future] = [future for future in self.futures.values() if not future._settled]
+        why = error or InfrastructureError("gg answered without saying what became of this thunk")
+        for future in left:
+            # Each has an exception of its own: a traceback is added where it is raised.
+            future._finish(
+                None, Cancelled(why.message) if isinstance(why, Cancelled) else type(why)(why.message, why._details)
+            )

@@ -1,0 +1,300 @@
+"""A running gg that forces thunks."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+import weakref
+from types import TracebackType
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Type,
+    TypeVar,
+    Union,
+    overload,
+)
+
+from .connection import Connection, command_of, decoded, encoded
+from .errors import Error
+from .future import Batch, Future
+from .graph import Source, Thunk, lower, word
+from .result import Result, Value
+
+__all__ = ["Session"]
+
+K = TypeVar("K")
+
+#: Thunks that are asked for in one request.
+_BATCH = 1000
+
+
+class Session:
+    """Forces thunks, through a ``gg`` of its own, which is started when it is needed first and ends with :meth:`close`,
+    or with this program.
+
+    ``gg``
+        The program \\[``$GG_BIN``, or what PATH leads to].
+    ``engines``
+        Where thunks run: ``"local:2"``, ``"lambda:1000"``, or several, each of which helps the one before \\[what the
+        environment and ``gg.toml`` say].
+    ``fallback``
+        Whether what the engines cannot run is run here.
+    ``env``
+        The environment of ``gg``, where the store (``GG_DIR``) and the programs (``PATH``) are looked up \\[this
+        process's].
+
+    It can be used from all threads. In a process that is forked it starts a ``gg`` anew. As a context manager it waits
+    for what was submitted, or cancels it, when an exception leaves the block.
+
+    >>> import gg
+    >>> with gg.Session(engines="local:2") as session:
+    ...     futures = [session.submit(gg.thunk("expr", [str(n), "*", str(n)])) for n in (7, 8)]
+    ...     [int(future.result().stdout) for future in futures]
+    [49, 64]
+    """
+
+    def __init__(
+        self,
+        gg: "str | os.PathLike[str] | None" = None,
+        *,
+        engines: Union[str, Sequence[str]] = (),
+        fallback: bool = True,
+        env: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        listed = engines.split(",") if isinstance(engines, str) else engines
+        own = dict(os.environ) if env is None else dict(env)
+        self._env = None if env is None else own
+        self._command = command_of(None if gg is None else os.fspath(gg), [it for it in listed if it], fallback, own)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._connection: Optional[Connection] = None
+        self._owner = os.getpid()
+        self._captured: Dict[str, Dict[str, Any]] = {}
+        self._futures: "weakref.WeakSet[Future]" = weakref.WeakSet()
+        self._finalizer: Optional[Any] = None
+        _sessions.add(self)
+
+    def _connected(self) -> Connection:
+        """The running gg. One that has died is not started again: what it was asked for may be what it died of."""
+        with self._lock:
+            if self._closed:
+                raise Error("the session is closed")
+            if self._connection is None:
+                self._connection = Connection(self._command, self._env)
+                self._finalizer = weakref.finalize(self, Connection.close, self._connection)
+            return self._connection
+
+    def _ask(self, what: str, **fields: Any) -> Dict[str, Any]:
+        return self._connected().ask(what, **fields)
+
+    def _get(self, name: str) -> bytes:
+        return decoded(self._ask("get", object=name))
+
+    def _complete(self, thunk: Thunk, recipe: Dict[str, Any], inputs: Dict[str, Any]) -> None:
+        """Adds what was captured for a thunk whose argument vector is not its program's own (see
+        :mod:`gg.function`)."""
+        asked: Optional[Dict[str, Any]] = thunk._more.get("capture")
+        if asked is None:
+            return
+        key = repr(asked)
+        captured = self._captured.get(key)
+        if captured is None:
+            captured = self._captured[key] = self._ask("capture", **asked)
+        trees = {"/": {"tree": captured["tree"]}} if "tree" in captured else {}
+        for at, stated in {**trees, **captured.get("inputs", {})}.items():
+            inputs.setdefault(at, stated)
+        recipe["executable"] = captured["executable"]
+        recipe["args"] = [captured["args"][0], *recipe.get("args", [])]
+        recipe["env"] = {**captured["env"], **recipe.get("env", {})}
+
+    @property
+    def broken(self) -> bool:
+        """Whether its gg has died, or it was closed: nothing can be forced with it any more."""
+        return self._closed or (self._connection is not None and self._connection.broken)
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What gg says of itself: ``version``, ``engines``, ``sandbox``."""
+        return dict(self._connected().hello)
+
+    def put(self, content: "str | bytes | os.PathLike[str] | Source") -> Union[Value, Source]:
+        """Keeps a content now, and gives what can be an input of many thunks without being sent with each: of a file or
+        a text a :class:`Value`, of a directory a tree.
+        """
+        if isinstance(content, str):
+            content = content.encode("utf-8")
+        if isinstance(content, bytes):
+            fields: Mapping[str, Any] = encoded(content)
+        elif isinstance(content, Source):
+            fields = content._fields
+        else:
+            fields = {"file": word(os.path.realpath(content))}
+        answer = self._ask("put", **fields)
+        return Source({"tree": answer["tree"]}) if "tree" in answer else Value(self, answer)
+
+    def name(self, thunk: Thunk) -> str:
+        """The name of a thunk (``T...``), which is not forced. Reads its inputs."""
+        recipes, keys = lower([thunk], self._complete)
+        name: str = self._ask("thunk", thunks=recipes)["thunks"][keys[id(thunk)]]
+        return name
+
+    def submit(self, thunk: Thunk) -> Future:
+        """Begins to force a thunk."""
+        return self.submit_all([thunk])[0]
+
+    def submit_all(self, thunks: Iterable[Thunk]) -> List[Future]:
+        """Begins to force many thunks, in requests for many; what they have in common is stated once."""
+        wanted = list(thunks)
+        for thunk in wanted:
+            if not isinstance(thunk, Thunk):
+                raise TypeError(f"{thunk!r} is a {type(thunk).__name__}, and no thunk")
+        distinct = list({id(thunk): thunk for thunk in wanted}.values())
+        made: Dict[int, Future] = {}
+        try:
+            for start in range(0, len(distinct), _BATCH):
+                batch = Batch(self, self._connected(), distinct[start : start + _BATCH])
+                made.update((id(future.thunk), future) for future in batch.futures.values())
+        except BaseException:
+            _cancel(made.values())
+            raise
+        self._futures.update(made.values())
+        return [made[id(thunk)] for thunk in wanted]
+
+    @overload
+    def force(self, thunks: Thunk) -> Result: ...
+    @overload
+    def force(self, thunks: Mapping[K, Thunk]) -> Dict[K, Result]: ...  # type: ignore[overload-overlap]
+    @overload
+    def force(self, thunks: Iterable[Thunk]) -> List[Result]: ...
+    def force(self, thunks: Any) -> Any:
+        """Forces a thunk, or all of a list or of a mapping's values, and gives the results in the same form. If one
+        fails, its error is raised at once, and the others are cancelled; so they are on Ctrl-C. Where failures are to
+        be told apart: :meth:`map` with ``return_exceptions``, or :meth:`submit`.
+        """
+        if isinstance(thunks, Thunk):
+            return self._forced([thunks])[0]
+        if isinstance(thunks, Mapping):
+            return dict(zip(thunks.keys(), self._forced(list(thunks.values()))))
+        return self._forced(list(thunks))
+
+    def _forced(self, thunks: List[Thunk]) -> List[Result]:
+        futures = self.submit_all(thunks)
+        try:
+            for future in futures:
+                future._may_wait()
+            done, _ = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
+            failed = next((future for future in futures if future in done and future.exception() is not None), None)
+            if failed is not None:
+                failed.result()
+            return [future.result() for future in futures]
+        except BaseException:
+            _cancel(futures)
+            raise
+
+    def map(
+        self,
+        make: Callable[..., Thunk],
+        *iterables: Iterable[Any],
+        ordered: bool = True,
+        return_exceptions: bool = False,
+    ) -> "Iterator[Any]":
+        """Forces ``make(item, ...)`` for all items, all begun at once, and gives the results as they come: in the order
+        of the items, or without ``ordered`` each as soon as it is there. Where the iterator comes to a failure it
+        raises that, and what is left is cancelled; with ``return_exceptions`` the error stands for the result.
+        """
+        futures = self.submit_all([make(*items) for items in zip(*iterables)])
+        return _results(futures, ordered, return_exceptions)
+
+    def as_completed(self, thunks: Iterable[Thunk], timeout: Optional[float] = None) -> Iterator[Future]:
+        """Begins to force thunks, and gives their futures as they end; ``future.thunk`` says which it is."""
+        return _completed(self.submit_all(thunks), timeout)
+
+    async def aforce(self, thunk: Thunk) -> Result:
+        """Forces a thunk, for asyncio: other tasks go on. Cancelling the task cancels it."""
+        loop = asyncio.get_running_loop()
+        # Starting gg and capturing a program take a moment.
+        submitting = loop.run_in_executor(None, self.submit, thunk)
+        try:
+            future = await asyncio.shield(submitting)
+        except asyncio.CancelledError:
+            submitting.add_done_callback(lambda done: done.cancelled() or done.exception() or done.result().cancel())
+            raise
+        return await asyncio.wrap_future(future)
+
+    def close(self, wait: bool = False) -> None:
+        """Ends it. What has not ended is cancelled, or with ``wait`` waited for. Values are not to be read any more."""
+        if wait:
+            concurrent.futures.wait(list(self._futures))
+        with self._lock:
+            self._closed = True
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            if self._finalizer is not None:
+                self._finalizer.detach()
+            connection.close()
+
+    def __enter__(self) -> "Session":
+        self._connected()
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        try:
+            self.close(wait=kind is None)
+        finally:
+            self.close()
+
+    def _forked(self) -> None:
+        self._lock = threading.Lock()
+        self._connection = None
+        self._captured = {}
+        self._futures = weakref.WeakSet()
+        if self._finalizer is not None:
+            self._finalizer.detach()
+
+
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for session in list(_sessions):
+        session._forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _cancel(futures: Iterable[Future]) -> None:
+    for future in futures:
+        future.cancel()
+
+
+def _results(futures: List[Future], ordered: bool, return_exceptions: bool) -> Iterator[Any]:
+    try:
+        for future in futures if ordered else _completed(futures, None):
+            try:
+                result: Any = future.result()
+            except Error as error:
+                if not return_exceptions:
+                    raise
+                result = error
+            yield result
+    finally:
+        _cancel(futures)
+
+
+def _completed(futures: List[Future], timeout: Optional[float]) -> Iterator[Future]:
+    for future in concurrent.futures.as_completed(futures, timeout):
+        assert isinstance(future, Future)
+        yield future

@@ -1,0 +1,95 @@
+"""Each kind of failure, from a real program."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+from pathlib import Path
+
+import pytest
+
+import gg
+
+
+def shell(script: str, **more: object) -> gg.Thunk:
+    return gg.thunk("sh", ["-c", script], **more)  # type: ignore[arg-type]
+
+
+def failure(thunk: gg.Thunk) -> gg.ProgramError:
+    with pytest.raises(gg.ProgramError) as caught:
+        gg.force(thunk)
+    return caught.value
+
+
+def test_a_program_that_fails_is_told_with_all_that_is_known() -> None:
+    error = failure(shell("echo out; echo 'what is wrong' >&2; exit 3", inputs={"data": "d"}, label="try it"))
+    assert type(error) is gg.ProgramError
+    assert (error.status, error.signal, error.label, error.command[:2]) == (3, None, "try it", ["sh", "-c"])
+    assert error.inputs == ["/data"] and error.stdout == "out\n" and error.stderr == "what is wrong\n"
+    assert error.thunk is not None and error.thunk.startswith("T") and error.thunk in error.message
+    assert "try it" in error.message and "what is wrong" in str(error)
+
+
+def test_a_signal() -> None:
+    assert failure(shell("kill -SEGV $$")).signal == signal.SIGSEGV
+
+
+def test_an_output_that_is_not_written() -> None:
+    error = failure(shell("true", outputs={"a": "a", "b": "b"}, optional=["b"]))
+    assert error.missing == ["/a"] or error.missing == ["a"]
+
+
+def test_an_optional_output_may_be_missing() -> None:
+    assert set(gg.force(shell("echo > a", outputs=["a", "b"], optional=["b"])).outputs) == {"a"}
+
+
+def test_writing_what_is_no_output() -> None:
+    assert "/stray" in failure(shell("echo > out; echo > /stray", outputs="out")).message
+    assert gg.force(shell("echo > out; echo > /stray", outputs="out", strict=False)).text() == "\n"
+    assert gg.force(shell("echo > /tmp/own; echo > out", outputs="out")).text() == "\n"
+
+
+def test_time_out() -> None:
+    error = failure(gg.thunk("sleep", ["60"], timeout=1, label="too slow"))
+    assert "too slow" in error.message and "1 s" in error.message.replace("second", "s")
+
+
+def test_a_library_that_is_missing() -> None:
+    where = gg.default_session()._ask("capture", program="ls")
+    program = gg.file("/bin/ls")
+    loader = next(iter(Path("/lib64").glob("ld-linux*")))
+    thunk = gg.thunk("/ls", inputs={"/ls": program, str(loader): gg.file(loader)}, capture=False)
+    assert where["executable"].endswith("/ls")
+    error = failure(thunk)
+    assert "lib" in error.message and ".so" in error.message
+
+
+def test_another_thunks_failure() -> None:
+    base = shell("echo broken >&2; exit 9", outputs="out", label="the base")
+    thunk = shell("cat in", inputs={"in": base}, programs=["cat"], label="the user")
+    with pytest.raises(gg.DependencyError) as caught:
+        gg.force(thunk)
+    assert caught.value.status == 9 and caught.value.label == "the base" and caught.value.stderr == "broken\n"
+
+
+def test_what_is_no_thunk() -> None:
+    for thunk, said in (
+        (gg.thunk("no-such-program-anywhere"), "no-such-program-anywhere"),
+        (gg.thunk("sh", inputs={"a": gg.file("missing")}), "missing"),
+        (gg.thunk("sh", inputs={"a": gg.object("nothing")}), "nothing"),
+    ):
+        with pytest.raises(gg.RequestError, match=said):
+            gg.force(thunk)
+
+
+def test_errors_pass_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(failure(shell("exit 4"))))
+    assert isinstance(error, gg.ProgramError) and error.status == 4
+
+
+def test_one_failure_of_many() -> None:
+    thunks = [shell("exit 1", label="it fails"), *(shell(f"echo {n}") for n in range(3))]
+    with pytest.raises(gg.ProgramError, match="it fails"):
+        gg.force(thunks)
+    first, *rest = gg.map(lambda thunk: thunk, thunks, return_exceptions=True)
+    assert isinstance(first, gg.ProgramError) and [result.stdout for result in rest] == ["0\n", "1\n", "2\n"]

@@ -1,0 +1,172 @@
+"""Python functions whose calls are thunks."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import gg
+
+MATHS = """
+import collections
+import pathlib
+import gg
+import helper_beside
+
+Pair = collections.namedtuple("Pair", "a b")
+
+@gg.function
+def add(a, b=0):
+    return a + b
+
+@gg.function
+def shape(value):
+    print("seen", value)
+    return {"keys": sorted(value), "from": helper_beside.NAME}
+
+@gg.function
+def lines(path, more=None):
+    assert isinstance(path, pathlib.Path)
+    return [path.name, len(path.read_text().splitlines()), more]
+
+@gg.function
+def fails(what):
+    raise ValueError("because of " + what)
+
+@gg.function
+def unsayable():
+    return (1, 2)
+
+@gg.function(pickle=True)
+def swap(pair):
+    return Pair(pair.b, pair.a)
+
+@gg.function(dynamic=True)
+def fib(n):
+    return n if n < 2 else add(fib(n - 1), b=fib(n - 2))
+
+@gg.function(dynamic=True)
+def total(path):
+    words = path.read_text().split()
+    if len(words) == 1:
+        return int(words[0])
+    return add(total(gg.text(words[0])), total(gg.text(" ".join(words[1:]))))
+
+@gg.function(dynamic=True)
+def same(path):
+    return lines(path, more="again")
+
+@gg.function(dynamic=True)
+def mixed():
+    return swap(Pair(1, 2))
+"""
+
+
+@pytest.fixture
+def maths(here: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    name = "maths_" + os.urandom(4).hex()
+    Path(name + ".py").write_text(MATHS)
+    Path("helper_beside.py").write_text("NAME = 'helper'\n")
+    monkeypatch.syspath_prepend(str(here))
+    monkeypatch.delitem(sys.modules, "helper_beside", raising=False)
+    return importlib.import_module(name)
+
+
+def test_a_call(maths: ModuleType) -> None:
+    thunk = maths.add(1, b=2)
+    assert isinstance(thunk, gg.Thunk) and thunk.label == "add(1, b=2)"
+    result = gg.force(thunk)
+    assert result.value() == 3 and maths.add.function(1, 2) == 3
+    assert gg.force(maths.add(1, b=2)).cached
+    shaped = gg.force(maths.shape({"b": 1, "a": [None, 1.5, "é"]}))
+    assert shaped.value() == {"keys": ["a", "b"], "from": "helper"} and shaped.stdout.startswith("seen {'b': 1")
+
+
+def test_calls_of_calls(maths: ModuleType) -> None:
+    assert gg.force(maths.add(maths.add(1, 2), b=maths.add(3))).value() == 6
+
+
+def test_paths_and_outputs_are_given_as_paths(maths: ModuleType) -> None:
+    Path("some.txt").write_text("1\n2\n")
+    assert gg.force(maths.lines(Path("some.txt"))).value() == ["some.txt", 2, None]
+    made = gg.thunk("sh", ["-c", "echo 1 > out"], outputs="out")
+    assert gg.force(maths.lines(made)).value()[1] == 1
+    assert gg.force(maths.lines(gg.force(made)["out"], more=[1])).value()[1:] == [1, [1]]
+
+
+def test_map(maths: ModuleType) -> None:
+    assert [result.value() for result in gg.map(maths.add, range(20), range(20))] == [2 * n for n in range(20)]
+
+
+def test_a_failure_has_the_traceback(maths: ModuleType) -> None:
+    with pytest.raises(gg.ProgramError, match="because of you") as caught:
+        gg.force(maths.fails("you"))
+    assert "in fails" in caught.value.stderr and caught.value.label == "fails('you')"
+    with pytest.raises(gg.ProgramError, match="pickle=True"):
+        gg.force(maths.unsayable())
+
+
+def test_json_is_not_allowed_to_change_what_is_said(maths: ModuleType) -> None:
+    for value in ((1, 2), {1: 2}, object(), {1, 2}, float("nan")):
+        with pytest.raises(TypeError, match="pickle=True"):
+            maths.add(value)
+
+
+def test_pickle(maths: ModuleType) -> None:
+    assert gg.force(maths.swap(maths.Pair(1, (2, 3)))).value() == maths.Pair((2, 3), 1)
+
+
+def test_dynamic(maths: ModuleType) -> None:
+    assert gg.force(maths.fib(7)).value() == 13
+    assert gg.force(maths.total(gg.text("1 2 3 4"))).value() == 10
+    Path("some.txt").write_text("1\n2\n")
+    assert gg.force(maths.same(Path("some.txt"))).value() == ["some.txt", 2, "again"]
+    with pytest.raises(gg.ProgramError, match="in json"):
+        gg.force(maths.mixed())
+
+
+def test_a_package_with_relative_imports(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "package_" + os.urandom(4).hex()
+    (here / name / "sub").mkdir(parents=True)
+    for init in (here / name, here / name / "sub"):
+        (init / "__init__.py").touch()
+    (here / name / "base.py").write_text("def ten():\n    return 10\n")
+    (here / name / "sub" / "steps.py").write_text(
+        "import gg\nfrom ..base import ten\n\n@gg.function\ndef more(n):\n    return n + ten()\n"
+    )
+    monkeypatch.syspath_prepend(str(here))
+    steps = importlib.import_module(name + ".sub.steps")
+    assert gg.force(steps.more(1)).value() == 11
+
+
+def test_the_main_program() -> None:
+    Path("main.py").write_text(
+        "import dataclasses, gg\n"
+        "@dataclasses.dataclass\n"
+        "class Point:\n    x: int\n"
+        "@gg.function(pickle=True)\n"
+        "def right(point):\n    return Point(point.x + 1)\n"
+        "if __name__ == '__main__':\n"
+        "    print(gg.force(right(right(Point(1)))).value())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "main.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+    )
+    assert (done.returncode, done.stdout) == (0, "Point(x=3)\n"), done.stderr
+
+
+def test_what_is_in_no_file_is_refused() -> None:
+    def inner() -> None:
+        """Not at the top."""
+
+    with pytest.raises(TypeError, match="top of its module"):
+        gg.function(inner)()
+    code = "import gg\n@gg.function\ndef f(): pass\nf()"
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, universal_newlines=True)
+    assert "in no file" in done.stderr
