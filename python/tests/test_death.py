@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any, Dict, List
 
 import pytest
 
@@ -103,3 +105,49 @@ def test_an_answer_without_events_is_told() -> None:
     with pytest.raises(gg.InfrastructureError, match="without saying"):
         session.force(gg.thunk("true"))
     session.close()
+
+
+RECORDS = (
+    HELLO
+    + """
+for line in sys.stdin:
+    with open("requests", "a") as file:
+        file.write(line)
+    if json.loads(line)["do"] == "cancel":
+        print(json.dumps({"id": json.loads(line)["id"], "ok": {}}), flush=True)
+"""
+)
+
+
+def requests() -> List[Dict[str, Any]]:
+    """What was asked of a stand-in, once its session is closed."""
+    return [json.loads(line) for line in Path("requests").read_text().splitlines()]
+
+
+def test_a_request_is_cancelled_when_nobody_waits_for_it_any_more() -> None:
+    session = stand_in(RECORDS)
+    one, two = session.submit_all([gg.thunk("sleep", ["1"]), gg.thunk("sleep", ["2"])])
+    assert one.cancel()
+    other = session.submit(gg.thunk("sleep", ["3"]))
+    assert two.cancel()
+    session.close()
+    assert [request["do"] for request in requests()] == ["force", "force", "cancel"]
+    assert requests()[2]["of"] == requests()[0]["id"]
+    with pytest.raises(gg.Cancelled):
+        other.result(20)
+
+
+def test_what_is_left_is_cancelled_when_one_fails() -> None:
+    failure = {"kind": "program", "message": "no luck"}
+    event = {"id": 2, "event": "failed", "key": "t0", "error": failure}
+    script = RECORDS.replace(
+        "    if", f"    if json.loads(line)['do'] == 'force': print(json.dumps({event}), flush=True)\n    if"
+    )
+    thunks = [gg.thunk("false"), gg.thunk("sleep", ["9"])]
+    for force in (lambda session: session.force(thunks), lambda session: list(session.map(lambda it: it, thunks))):
+        session = stand_in(script)
+        with pytest.raises(gg.ProgramError, match="no luck"):
+            force(session)
+        session.close()
+        assert [request["do"] for request in requests()] == ["force", "cancel"]
+        os.unlink("requests")

@@ -141,11 +141,18 @@ def test_a_session_that_an_exception_leaves_is_cancelled() -> None:
 
 def interrupted(script: str) -> "subprocess.CompletedProcess[str]":
     Path("main.py").write_text(script)
-    process = subprocess.Popen([sys.executable, "main.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "main.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        start_new_session=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    # As the terminal does it: to all in the foreground.
+    os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     return subprocess.CompletedProcess("main.py", process.returncode, out, err)
 
