@@ -97,7 +97,8 @@ impl Wake for Park {
 fn a_result_is_a_future() {
     let project = Project::new();
     let session = session(&project);
-    let mut pending = pin!(session.submit(&Thunk::program("sh").args(["-c", "sleep 0.2; echo late"]).programs(["sleep"])));
+    let mut pending =
+        pin!(session.submit(&Thunk::program("sh").args(["-c", "sleep 0.2; echo late"]).programs(["sleep"])));
     let waker = Arc::new(Park(std::thread::current())).into();
     let done = loop {
         match pending.as_mut().poll(&mut Context::from_waker(&waker)) {

@@ -61,7 +61,12 @@ impl Error {
     pub(crate) fn of(value: serde_json::Value) -> Self {
         let field = |name: &str| value.get(name).and_then(|it| it.as_str()).unwrap_or_default().to_owned();
         let (kind, message) = (field("kind"), field("message"));
-        let failure = || Box::new(serde_json::from_value(value.clone()).unwrap_or_else(|_| Failure { message: message.clone(), ..Failure::default() }));
+        let failure = || {
+            Box::new(
+                serde_json::from_value(value.clone())
+                    .unwrap_or_else(|_| Failure { message: message.clone(), ..Failure::default() }),
+            )
+        };
         match kind.as_str() {
             "program" => Self::Program(failure()),
             "dependency" => Self::Dependency(failure()),

@@ -77,8 +77,10 @@ struct Made {
 
 impl Outcome {
     pub(crate) fn of(event: serde_json::Value, pipe: &Arc<Pipe>) -> Result<Self> {
-        let done: Done = serde_json::from_value(event).map_err(|error| Error::Gone(format!("gg gave a strange answer: {error}")))?;
-        let value = |made: Made| Value { pipe: Arc::clone(pipe), object: made.object, size: made.size, mode: made.mode };
+        let done: Done =
+            serde_json::from_value(event).map_err(|error| Error::Gone(format!("gg gave a strange answer: {error}")))?;
+        let value =
+            |made: Made| Value { pipe: Arc::clone(pipe), object: made.object, size: made.size, mode: made.mode };
         Ok(Self {
             thunk: done.thunk,
             outputs: done.outputs.into_iter().map(|(tag, made)| (tag, value(made))).collect(),
@@ -104,7 +106,11 @@ pub struct Value {
 
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Value").field("object", &self.object).field("size", &self.size).field("mode", &self.mode).finish()
+        f.debug_struct("Value")
+            .field("object", &self.object)
+            .field("size", &self.size)
+            .field("mode", &self.mode)
+            .finish()
     }
 }
 

@@ -54,7 +54,9 @@ impl Pipe {
     pub fn start(mut command: Command) -> Result<Arc<Self>> {
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |error: std::io::Error| {
-            Error::Gone(format!("{program} cannot be started: {error}; is gg installed, and in PATH or named by GG_BIN?"))
+            Error::Gone(format!(
+                "{program} cannot be started: {error}; is gg installed, and in PATH or named by GG_BIN?"
+            ))
         };
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
         let pipe = Arc::new(Self::default());

@@ -155,7 +155,8 @@ impl Session {
     fn value(&self, request: Json) -> Result<Value> {
         let answer = self.pipe.ask(request)?;
         let text = |name: &str| answer.get(name).and_then(Json::as_str).map(str::to_owned);
-        let object = text("object").ok_or_else(|| Error::Request("that is a directory; state it as an input".to_owned()))?;
+        let object =
+            text("object").ok_or_else(|| Error::Request("that is a directory; state it as an input".to_owned()))?;
         Ok(Value {
             pipe: Arc::clone(&self.pipe),
             object,

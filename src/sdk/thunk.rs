@@ -126,9 +126,7 @@ impl Thunk {
                 }
             },
             Input::File(path) => Source { file: Some(path.into_os_string().into()), ..Source::default() },
-            Input::Value(value) => {
-                Source { object: Some(value.object), mode: Some(value.mode), ..Source::default() }
-            }
+            Input::Value(value) => Source { object: Some(value.object), mode: Some(value.mode), ..Source::default() },
             Input::Symlink(target) => Source { symlink: Some(target.into()), ..Source::default() },
             Input::Directory => Source { directory: Some(true), ..Source::default() },
         };
