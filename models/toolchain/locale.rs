@@ -85,7 +85,7 @@ fn catalogues(directory: &Path, parts: &mut Parts) {
             continue;
         };
         let unversioned = stem.trim_end_matches(|it: char| it.is_ascii_digit() || it == '.');
-        if CATALOGUES.contains(&unversioned) {
+        if CATALOGUES.contains(&unversioned) || parts.messages.iter().any(|it| it == stem) {
             parts.file(&directory.join(&name));
         }
     }
