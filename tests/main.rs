@@ -15,6 +15,7 @@ mod concurrent;
 mod cross;
 #[cfg(feature = "lambda")]
 mod deploy;
+mod described;
 mod doctor;
 mod documents;
 #[cfg(feature = "lambda")]
