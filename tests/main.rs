@@ -3,6 +3,7 @@
 mod project;
 mod screen;
 
+mod after_a_failure;
 mod browser;
 mod build_systems;
 #[cfg(feature = "lambda")]
@@ -11,6 +12,7 @@ mod command_lines;
 mod compile_commands;
 mod concurrent;
 mod cross;
+mod cut_short;
 #[cfg(feature = "lambda")]
 mod deploy;
 mod doctor;
