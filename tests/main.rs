@@ -3,6 +3,7 @@
 mod project;
 mod screen;
 
+mod after_a_failure;
 mod api;
 mod browser;
 mod build_systems;
@@ -13,6 +14,7 @@ mod commands;
 mod compile_commands;
 mod concurrent;
 mod cross;
+mod cut_short;
 #[cfg(feature = "lambda")]
 mod deploy;
 mod described;
