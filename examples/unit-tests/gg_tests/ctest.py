@@ -83,6 +83,8 @@ def plan(place: Place, directory: str, filter: str) -> Plan:
             raise Refused(f"the test {case} {what}, which is not understood; choose others with --filter")
         environment = dict(pair.split("=", 1) for pair in says.get("ENVIRONMENT", []))
         own = place.but(
+            build=directory,
+            uncaptured=place.uncaptured and test["command"][0].startswith(f"{directory}/"),
             cwd=says.get("WORKING_DIRECTORY", directory),
             env={**place.env, **environment},
             timeout=place.timeout if place.timeout is not None else says.get("TIMEOUT"),

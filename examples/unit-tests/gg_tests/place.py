@@ -9,6 +9,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Uni
 import gg
 
 from .case import Ran, Refused
+from .pending import is_pending, runtime, shared
 
 #: Where a test program writes its own record of the run.
 RECORD = "/tmp/gg-record"
@@ -44,6 +45,10 @@ class Place:
     also: Tuple[str, ...] = ()
     #: Further programs that it starts.
     programs: Tuple[str, ...] = ()
+    #: Where the shared libraries of a program are that is not linked yet, if not beside it.
+    build: str = ""
+    #: Treats a program that is linked as if it were not: so it is the same thunk before and after.
+    uncaptured: bool = False
     #: Seconds that a case may run.
     timeout: Optional[float] = None
     #: Runs anew what was run before.
@@ -56,12 +61,16 @@ class Place:
     def thunk(self, command: Sequence[str], label: str, cases: int = 1, env: Optional[Dict[str, str]] = None) -> gg.Thunk:
         """A run of a program for so many cases."""
         limit = "" if self.timeout is None else f"{self.timeout * cases:g}"
+        program, also, inputs = [command[0]], self.also, self.inputs
+        if self.uncaptured or is_pending(command[0]):
+            program, also = [], (*also, *runtime())
+            inputs = {**shared(self.build or os.path.dirname(command[0])), command[0]: gg.file(command[0]), **inputs}
         return gg.thunk(
             "sh",
             ["-c", SCRIPT, "gg-gtest", limit, *command],
-            programs=[command[0], "cat", *(["timeout"] if limit else []), *self.programs],
-            also=self.also,
-            inputs=dict(self.inputs),
+            programs=[*program, "cat", *(["timeout"] if limit else []), *self.programs],
+            also=also,
+            inputs=dict(inputs),
             env={**self.env, **(env or {})},
             cwd=self.cwd,
             volatile=self.volatile,
