@@ -13,5 +13,5 @@ else:
     # This same program, with other arguments.
     left = graph.thunk(args=[str(n - 1)], label=f"fib({n - 1})")
     right = graph.thunk(args=[str(n - 2)], label=f"fib({n - 2})")
-    total = graph.thunk("/add", inputs={"/l": left, "/r": right}, outputs="/value", dynamic=False, label=f"the sum of fib({n})")
+    total = graph.thunk("/add", inputs={"/l": left, "/r": right}, outputs="/value", dynamic=False, label=f"sum of fib({n})")
     graph.write("/value", total)

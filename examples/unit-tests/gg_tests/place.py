@@ -58,7 +58,9 @@ class Place:
         """The same with changes."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
-    def thunk(self, command: Sequence[str], label: str, cases: int = 1, env: Optional[Dict[str, str]] = None) -> gg.Thunk:
+    def thunk(
+        self, command: Sequence[str], label: str, cases: int = 1, env: Optional[Dict[str, str]] = None
+    ) -> gg.Thunk:
         """A run of a program for so many cases."""
         limit = "" if self.timeout is None else f"{self.timeout * cases:g}"
         program, also, inputs = [command[0]], self.also, self.inputs

@@ -84,7 +84,7 @@ class Runner:
         counts: Dict[str, int] = {}
         for outcome in outcomes:
             counts[outcome.status] = counts.get(outcome.status, 0) + 1
-        parts = ", ".join(f"{number} {status}" for status, number in sorted(counts.items(), key=lambda it: it[0].lower()))
+        parts = ", ".join(f"{counts[status]} {status}" for status in sorted(counts, key=str.lower))
         print(f"{len(outcomes)} cases: {parts or 'none'}", file=self._out)
         serial = sum(outcome.seconds for outcome in outcomes if outcome.status != DISABLED)
         print(f"thunks: {self._executed} executed, {self._cached} cached; {took:.2f} s for {serial:.2f} s of tests",
