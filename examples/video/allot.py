@@ -1,8 +1,9 @@
 """Shares a clip's bits out to its chunks: allot.py KBPS STATS ...
 
-Reads what vpxenc's first pass wrote of each chunk (--fpf), and writes beside STATS, as STATS.kbps, the bit rate for its second pass.
-libvpx gives a frame bits by its modified error, av * sqrt(error / av), where av is the mean error of the whole clip (vp8/encoder/firstpass.c,
-calculate_modified_err, at the default --bias-pct of 50); this is the same across chunks.
+Reads what vpxenc's first pass wrote of each chunk (--fpf), and writes beside STATS, as STATS.kbps, the bit rate for its
+second pass. libvpx gives a frame bits by its modified error, av * sqrt(error / av), where av is the mean error of the
+whole clip (vp8/encoder/firstpass.c, calculate_modified_err, at the default --bias-pct of 50); this is the same across
+chunks.
 """
 
 import math

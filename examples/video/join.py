@@ -1,7 +1,8 @@
 """Joins IVF files: join.py OUTPUT FRAMES INPUT ...
 
-FRAMES is how many frames each input shows but the last. Time stamps count frames here, so those of a chunk begin where the chunk
-before it ends. The layout is that of libvpx's ivfenc.c: a header of 32 bytes, and before each frame its size (4 bytes) and time stamp (8).
+FRAMES is how many frames each input shows but the last. Time stamps count frames here, so those of a chunk begin where
+the chunk before it ends. The layout is that of libvpx's ivfenc.c: a header of 32 bytes, and before each frame its size
+(4 bytes) and time stamp (8).
 """
 
 import struct

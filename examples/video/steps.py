@@ -1,4 +1,5 @@
-"""One program run on some files: as a thunk, or here and now. Both are made from the same words, so they can be compared."""
+"""One program run on some files: as a thunk, or here and now. Both are made from the same words, so they can be
+compared."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, NamedTuple, Tuple, Union
+from typing import Any, Dict, Mapping, NamedTuple, Tuple, Union
 
 import gg
 
@@ -23,7 +24,7 @@ class Step(NamedTuple):
     program: str
     args: Tuple[str, ...]
     #: What it reads, by name: a file of this machine, or what another step writes.
-    inputs: Dict[str, Union[Path, "Made"]]
+    inputs: Mapping[str, Union[Path, "Made"]]
     #: The names of what it writes.
     outputs: Tuple[str, ...]
     #: What else it starts.
@@ -46,9 +47,16 @@ class Thunks:
     def of(self, step: Step) -> gg.Thunk:
         """The thunk of a step, and so of all that it needs; nothing runs."""
         if id(step) not in self._known:
-            inputs = {name: self.of(it.step)[it.name] if isinstance(it, Made) else it for name, it in step.inputs.items()}
+            inputs = {
+                name: self.of(it.step)[it.name] if isinstance(it, Made) else it for name, it in step.inputs.items()
+            }
             make = gg.python if step.program.endswith(".py") else gg.thunk
-            more = {"outputs": step.outputs, "programs": step.programs, "cwd": PLACE, "label": step.label}
+            more: Dict[str, Any] = {
+                "outputs": step.outputs,
+                "programs": step.programs,
+                "cwd": PLACE,
+                "label": step.label,
+            }
             self._known[id(step)] = make(step.program, step.args, inputs=inputs, **more)
         return self._known[id(step)]
 
@@ -63,7 +71,9 @@ class Serial:
     def run(self, step: Step) -> Path:
         """Runs a step, and before it what it needs. The directory where its outputs are."""
         if id(step) not in self._done:
-            inputs = {name: self.run(it.step) / it.name if isinstance(it, Made) else it for name, it in step.inputs.items()}
+            inputs = {
+                name: self.run(it.step) / it.name if isinstance(it, Made) else it for name, it in step.inputs.items()
+            }
             place = Path(tempfile.mkdtemp(dir=self._directory))
             for name, path in inputs.items():
                 os.symlink(os.path.abspath(path), place / name)

@@ -21,7 +21,9 @@ CHUNKS = (6, 12, 24, 48, 120)
 def arguments() -> argparse.Namespace:
     """What is asked for."""
     parser = argparse.ArgumentParser(prog="run", description="Encodes a clip in chunks, in parallel, and joins them.")
-    parser.add_argument("-e", "--engine", default="", help="where thunks run: local:2, lambda:1000 [GG_ENGINE, or local]")
+    parser.add_argument(
+        "-e", "--engine", default="", help="where thunks run: local:2, lambda:1000 [GG_ENGINE, or local]"
+    )
     parser.add_argument("--size", default="640x360", help="of the clip [%(default)s]")
     parser.add_argument("--frames", type=int, default=240, help="of the clip, 24 a second [%(default)s]")
     parser.add_argument("--chunk", type=int, default=24, help="frames of a chunk [%(default)s]")
@@ -41,7 +43,7 @@ def forced(session: gg.Session, what: Encoding, out: Path) -> bool:
 
 
 def check(what: Encoding, out: Path, source: Path, frames: int) -> bool:
-    """Runs the same steps serially without gg, and compares the file, each frame that is shown, and each that was cut."""
+    """Runs the same steps serially without gg, and compares the file, the frames shown, and the frames cut."""
     with tempfile.TemporaryDirectory() as place:
         serial, begun = Serial(Path(place)), time.monotonic()
         want = serial.run(what.joined.step) / what.joined.name
@@ -85,7 +87,8 @@ def main() -> None:
         what = encoding(source, asked.frames, asked.chunk, asked.quality, asked.kbps)
         known = forced(session, what, asked.out)
     size, length, took = asked.out.stat().st_size, asked.frames / RATE, time.monotonic() - begun
-    print(f"{asked.out}: {size} bytes, {length:.1f} s of video in {len(what.cuts)} chunks, after {took:.1f} s{', known' if known else ''}")
+    said = f"{size} bytes, {length:.1f} s of video in {len(what.cuts)} chunks, after {took:.1f} s"
+    print(f"{asked.out}: {said}{', known' if known else ''}")
     if asked.check and not check(what, asked.out, source, asked.frames):
         sys.exit(1)
 
