@@ -74,7 +74,7 @@ def fib(n: int) -> gg.Thunk:
     }
     # What the script imports is captured from beside it.
     Path("graph.py").write_bytes(Path(gg.graph.__file__).read_bytes())
-    return gg.python("fib.py", [str(n)], inputs=script, outputs="/out", dynamic=True, programs=["sh"])
+    return gg.python("fib.py", [str(n)], inputs=script, outputs="/out", dynamic=True, programs=["/bin/sh"])
 
 
 def test_a_program_states_a_graph_with_the_module_it_brings_along() -> None:
@@ -97,7 +97,7 @@ def test_what_a_graph_names_is_what_its_thunk_has() -> None:
         inputs={"/given": "given ", "/bin/join": join},
         outputs={"out": "/out", "side": "/side"},
         dynamic=["out"],
-        programs=["sh", "cat"],
+        programs=["/bin/sh", "cat"],
     )
     result = gg.force(thunk)
     assert result["out"].bytes() == b"given sidetext\xff"
