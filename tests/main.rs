@@ -3,11 +3,13 @@
 mod project;
 mod screen;
 
+mod api;
 mod browser;
 mod build_systems;
 #[cfg(feature = "lambda")]
 mod cloud;
 mod command_lines;
+mod commands;
 mod compile_commands;
 mod concurrent;
 mod cross;
@@ -38,6 +40,7 @@ mod report_page;
 mod reproduce;
 mod same_tree;
 mod sandboxes;
+mod sdk;
 mod shared_libraries;
 mod simulation;
 mod slips;

@@ -35,6 +35,8 @@ pub(crate) struct Gather<'a> {
     /// By the places that an object names (mostly none), the names of the libraries that were found, which are there with all that
     /// they need.
     pub usual: BTreeMap<Vec<OsString>, BTreeSet<OsString>>,
+    /// The directories in which libraries were found, where the loader looks by itself or not.
+    pub directories: BTreeSet<PathBuf>,
     /// The directories of `LD_LIBRARY_PATH` in which libraries were found.
     pub library_path: BTreeSet<PathBuf>,
     /// By directory, those below for libraries that need newer processors.
@@ -43,8 +45,8 @@ pub(crate) struct Gather<'a> {
     pub search: BTreeSet<PathBuf>,
     /// Those that come before all of PATH: what is there stands for something that PATH leads to.
     pub path_first: Vec<PathBuf>,
-    /// Whether one of the programs is Python.
-    pub has_python: bool,
+    /// The first of the programs that is Python, and the packages of the request that no such program has.
+    pub lacking: Option<(PathBuf, BTreeSet<String>)>,
     pub env: BTreeMap<OsString, OsString>,
     pub notes: BTreeSet<Note>,
 }
@@ -65,10 +67,11 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
         names: BTreeSet::new(),
         usual: BTreeMap::new(),
         library_path: BTreeSet::new(),
+        directories: BTreeSet::new(),
         newer: BTreeMap::new(),
         search: BTreeSet::new(),
         path_first: Vec::new(),
-        has_python: false,
+        lacking: None,
         env: BTreeMap::new(),
         notes: BTreeSet::new(),
     };
@@ -79,10 +82,19 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
     for path in &request.also {
         gather.also(&lookup::plain(&request.cwd.join(path)))?;
     }
-    if !gather.has_python && !request.packages.is_empty() {
-        return Err(CaptureError::NoPython { packages: request.packages.clone() });
+    match &gather.lacking {
+        None if !request.packages.is_empty() => {
+            return Err(CaptureError::NoPython { packages: request.packages.clone() });
+        }
+        Some((python, lacking)) => {
+            if let Some(package) = lacking.first() {
+                return Err(CaptureError::NoPackage { package: package.clone(), interpreter: python.clone() });
+            }
+        }
+        None => {}
     }
     gather.locales()?;
+    gather.list_directories()?;
     gather.places.walk(&request.cwd)?;
     gather.finish(started)
 }

@@ -36,6 +36,12 @@ const COMPATIBLE: &[(&str, &str)] = &[("x86_64", "x86"), ("x86_64", "x86_64 (x32
 /// The directory beside libraries for builds of the same libraries that need newer processors (ld.so(8)).
 const NEWER: &str = "glibc-hwcaps";
 
+/// The list of directories for ldconfig (ldconfig(8)).
+const LIST: &str = "/etc/ld.so.conf";
+
+/// Where the loader looks without being told (ld.so(8)).
+const USUAL: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
+
 /// The variable that tells the loader where to look.
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
@@ -140,7 +146,8 @@ impl Gather<'_> {
             self.places.optional(Path::new(CACHE))?;
         }
         for library in &loaded.libraries {
-            self.places.file(library)?;
+            let real = self.places.file(library)?;
+            self.directories.extend(real.parent().map(Path::to_owned));
             self.names.extend(library.file_name().map(OsStr::to_owned));
             self.note_library_path(library);
         }
@@ -166,6 +173,20 @@ impl Gather<'_> {
         let kept = all.iter().filter(|directory| self.library_path.contains(*directory));
         let list = lookup::list(kept.map(PathBuf::as_path));
         (!list.is_empty()).then(|| (LIBRARY_PATH.into(), list))
+    }
+
+    /// Lists the directories of libraries, but for those that the loader always looks in, where ldconfig would find them. No program
+    /// reads that list; a sandbox that lays directories out elsewhere does, where `$ORIGIN` does not lead from one to another.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn list_directories(&mut self) -> Result<(), CaptureError> {
+        let usual: Vec<PathBuf> = USUAL.iter().filter_map(|directory| fs::canonicalize(directory).ok()).collect();
+        // Debian's loader looks where its C library is, too.
+        let with_libc = |it: &PathBuf| it.join("libc.so.6").exists();
+        let listed = self.directories.iter().filter(|it| !usual.contains(it) && !with_libc(it));
+        let lines: Vec<u8> = listed.flat_map(|it| [it.as_os_str().as_bytes(), b"\n"].concat()).collect();
+        if lines.is_empty() { Ok(()) } else { self.places.text(Path::new(LIST), lines) }
     }
 
     /// The other builds of a library for older and newer processors: elsewhere the loader takes one of those.

@@ -18,6 +18,8 @@ const MAX_LINKS: u32 = 40;
 pub enum Need {
     /// The regular file that the machine has at this path, which is where it has to stand, with its permission bits.
     File(PathBuf),
+    /// A regular file with this content, that all may read, and its owner may write.
+    Text(Vec<u8>),
     /// A symbolic link with this text.
     Symlink(OsString),
     /// A directory with what is in it.
@@ -147,6 +149,17 @@ impl Places {
         Ok(Some(tree))
     }
 
+    /// Adds a file with this content.
+    ///
+    /// # Errors
+    /// As [`Places::walk`].
+    pub fn text(&mut self, path: &Path, content: Vec<u8>) -> Result<(), CaptureError> {
+        let parent = path.parent().unwrap_or(path);
+        let parent = self.walk(parent)?.map_or_else(|| parent.into(), |(real, _)| real);
+        self.put(parent.join(path.file_name().unwrap_or_default()), Need::Text(content));
+        Ok(())
+    }
+
     /// Lets a link with this text stand where something else does.
     ///
     /// # Errors
@@ -240,6 +253,7 @@ mod tests {
         below
             .map(|(path, need)| match need {
                 Need::File(_) => format!("{} file", path.display()),
+                Need::Text(_) => format!("{} text", path.display()),
                 Need::Symlink(target) => format!("{} -> {}", path.display(), target.display()),
                 Need::Tree(_) => format!("{} tree", path.display()),
                 Need::Directory => format!("{} directory", path.display()),

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use gg_force::simulator::Scheduling;
 
+use crate::command::parallel::ParallelArgs;
+use crate::command::thunk::CreateArgs;
 use crate::console::Verbosity;
 use crate::engines::Choice;
+use crate::front::JobArgs;
 use crate::report::RunName;
 
 /// Turns an ordinary build into a graph of sealed computations and forces it anywhere.
@@ -58,6 +61,44 @@ pub enum Command {
         /// Files to compute [all that the last `gg infer` in this directory left]
         files: Vec<PathBuf>,
     },
+    /// Run one command where its inputs are and nothing else is, here or far away, or take its result from the cache
+    Run {
+        /// What is said of the command
+        #[command(flatten)]
+        job: JobArgs,
+        /// Where to run it: NAME or NAME:JOBS (local, lambda); may be given several times
+        #[arg(short, long = "engine", value_name = "ENGINE", value_parser = Choice::parse)]
+        engines: Vec<Choice>,
+        /// How much to say
+        #[command(flatten)]
+        volume: Volume,
+        /// The command and its arguments
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
+    },
+    /// Run a command template once for each item, in parallel: `gg parallel --out {.}.png -- convert {} {.}.png ::: *.svg`
+    #[command(visible_alias = "xargs")]
+    Parallel {
+        /// What is said of the commands, in which {} stands for the item
+        #[command(flatten)]
+        job: JobArgs,
+        /// Which items, and how
+        #[command(flatten)]
+        how: ParallelArgs,
+        /// Where to run them: NAME or NAME:JOBS (local, lambda); may be given several times
+        #[arg(short, long = "engine", value_name = "ENGINE", value_parser = Choice::parse)]
+        engines: Vec<Choice>,
+        /// How much to say
+        #[command(flatten)]
+        volume: Volume,
+        /// The command, in which {} stands for the item, {.} for it without its extension, {/} for its last part, {//} for its
+        /// directory, {/.} for its last part without extension, {#} for its number; then `:::` and the items [from standard input, one a line]
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
+    },
+    /// Make thunks by hand
+    #[command(subcommand)]
+    Thunk(ThunkCommand),
     /// Force thunks for another program, which talks to gg in lines of JSON on standard input and output (docs/api.md)
     Api {
         /// Where to run thunks: NAME or NAME:JOBS (local, lambda); may be given several times
@@ -150,6 +191,13 @@ pub enum Command {
         /// What to explain [default: gg]
         what: Vec<String>,
     },
+}
+
+/// What is done with thunks by themselves.
+#[derive(Debug, Subcommand)]
+pub enum ThunkCommand {
+    /// Seal a command with all that it needs, without running it, and print the thunk's name
+    Create(CreateArgs),
 }
 
 /// The clouds.

@@ -41,6 +41,9 @@ pub enum EngineResult {
     Done(Reduction),
     /// The program failed.
     Failed(Failure),
+    /// The thunk itself is at fault, not its program's result: it took longer than the thunk allows, or its program is not
+    /// among its inputs. The text says what.
+    Breach(String),
     /// An object that is needed is not in the store.
     Missing(Name),
     /// An object that is needed is not what its name says.

@@ -322,6 +322,10 @@ impl Plan {
                 node.served = Served::Executed { engine: self.setup.engines[engine].clone() };
                 self.program_failed(id, failure);
             }
+            EngineResult::Breach(text) => {
+                node.served = Served::Executed { engine: self.setup.engines[engine].clone() };
+                self.fail(id, Cause::Breach(text));
+            }
             EngineResult::Missing(object) | EngineResult::Corrupt(object) => self.lost(id, object),
             EngineResult::Broken { text, again } => self.engine_failed(id, engine, &text, again),
             EngineResult::Declined { text } => self.engine_declined(id, engine, text),
@@ -414,6 +418,7 @@ fn ended(mut log: Vec<Attempt>, result: &EngineResult) -> Vec<Attempt> {
     let (end, trouble) = match result {
         EngineResult::Done(_) => (AttemptEnd::Done, None),
         EngineResult::Failed(_) => (AttemptEnd::Failed, None),
+        EngineResult::Breach(text) => (AttemptEnd::Failed, Some(text.clone())),
         EngineResult::Missing(object) => (AttemptEnd::Lost, Some(format!("{object} was missing"))),
         EngineResult::Corrupt(object) => (AttemptEnd::Lost, Some(format!("{object} was corrupt"))),
         EngineResult::Broken { text, .. } => (AttemptEnd::Broken, Some(text.clone())),
@@ -438,7 +443,10 @@ fn breach(thunk: Option<&Thunk>, reduction: &Reduction) -> Option<String> {
     if undeclared.len() > NAMED {
         paths.push(format!("and {} more", undeclared.len() - NAMED));
     }
-    Some(format!("it wrote {}: no outputs of its thunk; declare them, write below /tmp, or state it as not strict", paths.join(", ")))
+    Some(format!(
+        "it wrote {}: no outputs of its thunk; declare them, write below /tmp, or state it as not strict",
+        paths.join(", ")
+    ))
 }
 
 fn circular(name: &Name) -> String {

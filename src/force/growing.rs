@@ -128,7 +128,10 @@ fn a_graph_that_is_none_names_what_is_wrong() {
                            "b": {"inherit": true, "inputs": {"/a": {"thunk": "a"}}}}, "output": {"thunk": "a"}}"#,
             "use each other in a circle: a, b",
         ),
-        (r#"{"thunks": {"a": {"inherit": true}, "a": {"inherit": true}}, "output": {"thunk": "a"}}"#, "a is stated twice"),
+        (
+            r#"{"thunks": {"a": {"inherit": true}, "a": {"inherit": true}}, "output": {"thunk": "a"}}"#,
+            "a is stated twice",
+        ),
         (
             r#"{"thunks": {"a": {"inherit": true, "inputs": {"b": {"text": ""}}}}, "output": {"thunk": "a"}}"#,
             "thunks: a: inputs: b: \"b\" is not an absolute path",
@@ -146,10 +149,12 @@ fn a_graph_that_is_none_names_what_is_wrong() {
 
 #[test]
 fn one_that_never_ends_is_stopped() {
-    let mut deep = world(|label| Wrote::Graph(format!(
-        r#"{{"thunks": {{"more": {{"inherit": true, "args": ["{}"]}}}}, "output": {{"thunk": "more"}}}}"#,
-        label.parse::<u32>().unwrap() + 1
-    )));
+    let mut deep = world(|label| {
+        Wrote::Graph(format!(
+            r#"{{"thunks": {{"more": {{"inherit": true, "args": ["{}"]}}}}, "output": {{"thunk": "more"}}}}"#,
+            label.parse::<u32>().unwrap() + 1
+        ))
+    });
     let name = deep.add(&dynamic("0"));
     deep.run();
     let failures = deep.plan.summary().failures.clone();
@@ -171,9 +176,8 @@ fn so_many_at_once_are_too_many() {
     let content = format!("gg-graph 1\n{many}").into_bytes();
     let value = Name::of_value(&content);
     wide.graphs.insert(value, content);
-    wide.behaviour = Box::new(move |work, _| {
-        (Duration::from_secs(1), EngineResult::Done(made(work.name, Reference::Value(value))))
-    });
+    wide.behaviour =
+        Box::new(move |work, _| (Duration::from_secs(1), EngineResult::Done(made(work.name, Reference::Value(value)))));
     let name = wide.add(&dynamic("1"));
     wide.run();
     let text = wide.outcome(&name).unwrap_err().to_string();

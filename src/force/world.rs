@@ -38,7 +38,11 @@ pub fn thunk(label: &str, dependencies: &[Name]) -> Arc<Thunk> {
             umask: 0o22,
         },
         inputs: inputs.collect(),
-        outputs: [(tag(), Output { path: AbsPath::new(format!("/out/{label}")).unwrap(), optional: false, dynamic: false })].into(),
+        outputs: [(
+            tag(),
+            Output { path: AbsPath::new(format!("/out/{label}")).unwrap(), optional: false, dynamic: false },
+        )]
+        .into(),
         timeout: None,
         volatile: false,
         strict: false,

@@ -166,7 +166,14 @@ impl Thunk {
         let timeout = Some(r.small()?).filter(|&seconds| seconds > 0);
         let (volatile, strict) = r.flags()?;
         r.finish()?;
-        Ok(Self { function: Function { executable, args, env, cwd, umask }, inputs, outputs, timeout, volatile, strict })
+        Ok(Self {
+            function: Function { executable, args, env, cwd, umask },
+            inputs,
+            outputs,
+            timeout,
+            volatile,
+            strict,
+        })
     }
 
     /// The thunk's name.

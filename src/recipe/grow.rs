@@ -52,7 +52,8 @@ pub fn is_graph(content: &[u8]) -> bool {
 /// # Errors
 /// [`RecipeError`] for what is no graph.
 pub fn grow(content: &[u8], parent: &Parent<'_>) -> Result<Growth> {
-    let json = content.strip_prefix(HEADER).ok_or_else(|| RecipeError::new("it does not begin with the line gg-graph 1"))?;
+    let json =
+        content.strip_prefix(HEADER).ok_or_else(|| RecipeError::new("it does not begin with the line gg-graph 1"))?;
     let written: Written = serde_json::from_slice(json).map_err(|error| RecipeError::new(error.to_string()))?;
     let mut values = parent.thunk.clone();
     for input in values.inputs.values_mut() {
@@ -99,8 +100,10 @@ impl Sources for FromParent<'_> {
             let at = path(&at.0).map_err(|error| error.within("input"))?;
             let found = self.thunk.inputs.get(&at);
             return found.cloned().ok_or_else(|| {
-                RecipeError::new(format!("input: the thunk that states this has no input at {at} (what is below one of its trees \
-                                          is part of the tree)"))
+                RecipeError::new(format!(
+                    "input: the thunk that states this has no input at {at} (what is below one of its trees \
+                                          is part of the tree)"
+                ))
             });
         }
         if let Some(text) = &source.made {

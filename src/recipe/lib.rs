@@ -28,6 +28,6 @@ mod text;
 pub use error::{RecipeError, Result};
 pub use graph::{Graph, MOST_THUNKS, Sealed, seal_all};
 pub use grow::{Growth, HEADER, Parent, grow, is_graph};
-pub use recipe::{Recipe, Source, Target};
+pub use recipe::{Described, Recipe, Source, Target};
 pub use seal::{Sources, seal};
 pub use text::Text;

@@ -26,11 +26,14 @@ const MODE: u32 = 0o644;
 /// [`RecipeError`] for what is no thunk; whatever `sources` says.
 pub fn seal(recipe: &Recipe, parent: Option<&Thunk>, sources: &mut dyn Sources) -> Result<Thunk> {
     let parent = match (recipe.inherit, parent) {
-        (true, None) => return Err(RecipeError::new("inherit: no thunk states this, so there is none to inherit from")),
+        (true, None) => {
+            return Err(RecipeError::new("inherit: no thunk states this, so there is none to inherit from"));
+        }
         (true, parent) => parent,
         (false, _) => None,
     };
-    if recipe.program.is_some() || !(recipe.programs.is_empty() && recipe.packages.is_empty() && recipe.also.is_empty()) {
+    if recipe.program.is_some() || !(recipe.programs.is_empty() && recipe.packages.is_empty() && recipe.also.is_empty())
+    {
         return Err(RecipeError::new("program: only where gg itself takes a recipe can a program be captured for it"));
     }
     let own = parent.map(|parent| &parent.function);
@@ -125,7 +128,8 @@ pub(crate) fn input(source: &Source, sources: &mut dyn Sources) -> Result<Input>
     };
     if let Some(text) = &source.mode {
         let wanted = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
-        let wanted = wanted.ok_or_else(|| RecipeError::new(format!("mode: {text:?} is not up to four octal digits")))?;
+        let wanted =
+            wanted.ok_or_else(|| RecipeError::new(format!("mode: {text:?} is not up to four octal digits")))?;
         match &mut input {
             Input::File { mode, .. } => *mode = wanted,
             _ => return Err(RecipeError::new("mode: only a file has one")),

@@ -37,6 +37,7 @@ fn print(captured: &Captured) {
         let path = path.as_path().display();
         match need {
             Need::File(_) => println!("file       {path}"),
+            Need::Text(text) => println!("text       {path} {:?}", String::from_utf8_lossy(text)),
             Need::Symlink(target) => println!("link       {path} -> {}", target.display()),
             Need::Tree(tree) if tree.without.is_empty() => println!("tree       {path}"),
             Need::Tree(tree) => println!("tree       {path} without {:?}", tree.without),

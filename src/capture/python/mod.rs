@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! - `command`: what a command line tells Python to run
-//! - `probe.py`: runs in the interpreter, and says which files and directories are imported; looks at texts, and executes none
+//! - `distributions.py`, `probe.py`: run in the interpreter, and say which files and directories are imported; they look at texts, and execute none
 //! - `answer`: what it says
 //! - `bytecode`, `compile.py`: compiled modules
 
@@ -25,7 +25,7 @@ use crate::{CaptureError, Note, interpreters, objects};
 use answer::Record;
 use command::{Command, Target};
 
-const PROBE: &str = include_str!("probe.py");
+const PROBE: &str = concat!(include_str!("distributions.py"), include_str!("probe.py"));
 
 /// Compiled modules, which Python writes beside their texts: they hold times, and other bytes each time.
 const COMPILED: &str = "__pycache__";
@@ -113,7 +113,12 @@ impl Gather<'_> {
                 self.env.insert(name.into(), value.clone());
             }
         }
-        self.has_python = true;
+        let missing = records.iter().filter(|it| it.kind == "missing-package");
+        let missing: BTreeSet<String> = missing.map(|it| it.first.to_string_lossy().into_owned()).collect();
+        match &mut self.lacking {
+            Some((_, lacking)) => lacking.retain(|package| missing.contains(package)),
+            lacking => *lacking = Some((python.clone(), missing)),
+        }
         Ok(Started { executable: python.clone(), name: Some(python.into()) })
     }
 
@@ -181,10 +186,6 @@ impl Gather<'_> {
             "missing-target" => {
                 let module = record.first.to_string_lossy().into_owned();
                 return Err(CaptureError::NoModule { module, interpreter: python.into() });
-            }
-            "missing-package" => {
-                let package = record.first.to_string_lossy().into_owned();
-                return Err(CaptureError::NoPackage { package, interpreter: python.into() });
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 """What a Python program imports, and which files and directories that is.
 
-    python -c PROBE (script PATH | module NAME | code TEXT | none -) PACKAGE...
+    python -c 'DISTRIBUTIONS PROBE' (script PATH | module NAME | code TEXT | none -) PACKAGE...
 
 Executes nothing of what it looks at. Writes a mark and then records of three texts, each with a NUL behind: a kind and two values.
 Runs in the interpreter that it asks about: Python 3.7 and newer, nothing but the standard library.
@@ -9,7 +9,6 @@ Runs in the interpreter that it asks about: Python 3.7 and newer, nothing but th
 import ast
 import importlib.machinery
 import importlib.util
-import io
 import os
 import re
 import site
@@ -58,90 +57,6 @@ class Layout:
     def is_own(self, path):
         deepest = max((entry for entry in self.own + self.installed if inside(path, entry)), key=len, default="")
         return deepest in self.own and deepest != ""
-
-
-class Distributions:
-    """What is installed in one directory, as its records say."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.units = {}
-        self.owners = {}
-        self.requires = {}
-        contents = {}
-        try:
-            names = sorted(os.listdir(directory))
-        except OSError:
-            names = []
-        for name in names:
-            if name.endswith((".dist-info", ".egg-info")):
-                contents[name] = self.listed(name)
-        counts = {}
-        for info, paths in contents.items():
-            prefixes = {prefix for path in paths for prefix in prefixes_of(path)}
-            for prefix in prefixes:
-                counts[prefix] = counts.get(prefix, 0) + 1
-        for info, paths in contents.items():
-            units = {info}
-            for path in paths:
-                # A directory that several distributions share is not taken whole.
-                prefixes = list(prefixes_of(path))
-                units.add(next((prefix for prefix in prefixes if counts[prefix] == 1), path))
-            self.units[info] = sorted(units)
-            for unit in units:
-                self.owners.setdefault(unit, info)
-
-    def listed(self, info):
-        base = os.path.join(self.directory, info)
-        paths = set()
-        for line in read_lines(os.path.join(base, "RECORD")):
-            path = line[1:].split('"')[0] if line.startswith('"') else line.split(",")[0]
-            paths.add(path)
-        for line in read_lines(os.path.join(base, "installed-files.txt")):
-            paths.add(os.path.normpath(os.path.join(info, line)))
-        if not paths:
-            tops = list(read_lines(os.path.join(base, "top_level.txt"))) or [info.split("-")[0].replace(".egg-info", "")]
-            for top in tops:
-                for path in (top, top + ".py"):
-                    if os.path.exists(os.path.join(self.directory, path)):
-                        paths.add(path)
-        return {
-            path for path in paths if path and not path.startswith(("..", "/")) and "__pycache__" not in path.split("/")
-        }
-
-    def owner(self, path):
-        relative = os.path.relpath(path, self.directory)
-        return next((self.owners[prefix] for prefix in [*prefixes_of(relative), relative] if prefix in self.owners), None)
-
-    def named(self, name):
-        wanted = normal(name)
-        return next((info for info in self.units if normal(info.rsplit(".", 1)[0].split("-")[0]) == wanted), None)
-
-    def requirements(self, info):
-        base = os.path.join(self.directory, info)
-        for file in ("METADATA", "PKG-INFO") if os.path.isdir(base) else ("",):
-            for line in read_lines(os.path.join(base, file) if file else base):
-                match = re.match(r"Requires-Dist:\s*([\w.-]+)([^;]*)(;.*)?", line)
-                if match and "extra" not in (match.group(3) or ""):
-                    yield match.group(1)
-
-
-def prefixes_of(path):
-    """`a`, `a/b`, ... of `a/b/c`, at most four."""
-    parts = path.split("/")
-    return ("/".join(parts[:depth]) for depth in range(1, min(len(parts), 4) + 1))
-
-
-def normal(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def read_lines(path):
-    try:
-        with io.open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return [line.strip() for line in file if line.strip()]
-    except OSError:
-        return []
 
 
 class Module:
@@ -217,7 +132,9 @@ class Survey:
             record("standard", name.split(".")[0])
             return
         own = self.layout.is_own(place)
-        if own:
+        if own and module.origin and self.brought_along(place):
+            own = False
+        elif own:
             if module.origin:
                 record("file", existing(module.origin))
             elif module.locations:
@@ -265,6 +182,15 @@ class Survey:
             self.distribution(entry, info)
         return info is not None
 
+    def brought_along(self, place):
+        """Takes what was installed among the program's own modules (`pip install --target`), if the place belongs to that."""
+        entry = max((entry for entry in self.layout.own if inside(place, entry)), key=len)
+        info = self.in_directory(entry).owner(place)
+        if info is None or not info.endswith(".dist-info"):
+            return False
+        self.distribution(entry, info)
+        return True
+
     def distribution(self, directory, info):
         if (directory, info) in self.taken:
             return
@@ -281,7 +207,7 @@ class Survey:
 
     def named(self, name):
         """A distribution by its name; whether it is installed."""
-        for directory in self.layout.installed:
+        for directory in self.layout.own + self.layout.installed:
             if os.path.isdir(directory):
                 info = self.in_directory(directory).named(name)
                 if info is not None:

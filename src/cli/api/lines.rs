@@ -32,10 +32,13 @@ impl Answers {
 
     /// The final answer.
     pub fn answer(&self, id: &Value, answer: Result<Value, Trouble>) {
-        self.say(id, match answer {
-            Ok(value) => json!({"ok": value}),
-            Err(Trouble(error)) => json!({"error": error}),
-        });
+        self.say(
+            id,
+            match answer {
+                Ok(value) => json!({"ok": value}),
+                Err(Trouble(error)) => json!({"error": error}),
+            },
+        );
     }
 }
 

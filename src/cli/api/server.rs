@@ -77,7 +77,8 @@ impl Server {
             // Reads files: others need not wait for that.
             other => {
                 let (again, refused) = (id.clone(), inner.answers.clone());
-                let spawned = std::thread::Builder::new().name("gg-request".into()).spawn(move || inner.work(id, other));
+                let spawned =
+                    std::thread::Builder::new().name("gg-request".into()).spawn(move || inner.work(id, other));
                 if let Err(error) = spawned {
                     refused.answer(&again, Err(Trouble::request(format!("no thread could be started: {error}"))));
                 }
@@ -227,7 +228,9 @@ impl Inner {
             return Ok(());
         }
         if self.open().insert(id.to_string(), Arc::clone(&open)).is_some() {
-            return Err(Trouble::request(format!("the request {id} has not been answered yet, and this one has its id")));
+            return Err(Trouble::request(format!(
+                "the request {id} has not been answered yet, and this one has its id"
+            )));
         }
         stated.iter().for_each(|stated| self.forcer.name(stated));
         for (key, found) in known {

@@ -9,9 +9,12 @@ mod graph;
 mod help;
 mod log;
 mod man;
+pub mod parallel;
 mod report;
 mod reproduce;
+mod run;
 pub mod simulate;
+pub mod thunk;
 mod toolchain_file;
 mod version;
 mod why;
@@ -22,7 +25,7 @@ use anyhow::Result;
 
 #[cfg(feature = "lambda")]
 use crate::args::Deploy;
-use crate::args::{Args, BuildArgs, Command};
+use crate::args::{Args, BuildArgs, Command, ThunkCommand};
 use crate::engines;
 use crate::run::{Build, run as build};
 use crate::settings::Settings;
@@ -75,6 +78,17 @@ pub fn run(args: Args, stop: Signals) -> Result<i32> {
             settings.speak(volume.verbosity());
             force::run(&files, &settings, stop)
         }
+        Command::Run { job, engines, volume, command } => {
+            settings.choose(engines, None);
+            settings.speak(volume.verbosity());
+            run::run(&command, &job, &settings, stop)
+        }
+        Command::Parallel { job, how, engines, volume, command } => {
+            settings.choose(engines, None);
+            settings.speak(volume.verbosity());
+            parallel::run(&command, &job, &how, &settings, stop)
+        }
+        Command::Thunk(ThunkCommand::Create(args)) => thunk::create(&args, &settings),
         Command::Api { engines, no_fallback } => {
             settings.choose(engines, no_fallback.then_some(false));
             crate::api::run(&settings, stop)

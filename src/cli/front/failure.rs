@@ -52,8 +52,9 @@ const NAMED: usize = 10;
 impl Failed {
     /// What is to be said of a failure; `thunk` is the one that failed, where it can be read.
     pub fn of(failure: &ThunkFailure, thunk: Option<&Thunk>, label: Option<&str>, dependency: bool) -> Self {
-        let command: Vec<String> =
-            thunk.map_or_else(Vec::new, |thunk| thunk.function.args.iter().map(|arg| arg.to_string_lossy().into()).collect());
+        let command: Vec<String> = thunk.map_or_else(Vec::new, |thunk| {
+            thunk.function.args.iter().map(|arg| arg.to_string_lossy().into()).collect()
+        });
         let inputs = thunk.map_or_else(Vec::new, |thunk| names(thunk));
         let mut out = Self {
             kind: FailureKind::Infrastructure,
@@ -82,7 +83,9 @@ impl Failed {
                     what = format!("{what}: {line}");
                 }
                 if let Some(library) = missing_library(&program.stderr) {
-                    what = format!("{what} (the sandbox holds the thunk's inputs and nothing else: {library} is none of them)");
+                    what = format!(
+                        "{what} (the sandbox holds the thunk's inputs and nothing else: {library} is none of them)"
+                    );
                 }
             }
             Cause::Breach(_) => out.kind = FailureKind::Program,
@@ -100,6 +103,17 @@ impl Failed {
         let program = program.unwrap_or_default();
         out.message = format!("{}: {program}{on}: {what} (thunk {})", out.label, failure.name);
         out
+    }
+}
+
+impl Failed {
+    /// The exit status of a command that failed so: its own, as a shell tells it, or 2 where it is not the command's doing.
+    pub fn exit_status(&self) -> i32 {
+        match (self.status, self.signal) {
+            (Some(status), _) if status != 0 => status,
+            (_, Some(signal)) => 128 + signal,
+            _ => 2,
+        }
     }
 }
 
@@ -147,7 +161,8 @@ mod tests {
     #[test]
     fn libraries_that_loaders_miss() {
         let said = |text: &str| missing_library(text.as_bytes());
-        let glibc = "a.out: error while loading shared libraries: libx.so.1: cannot open shared object file: No such file";
+        let glibc =
+            "a.out: error while loading shared libraries: libx.so.1: cannot open shared object file: No such file";
         assert_eq!(said(glibc).as_deref(), Some("libx.so.1"));
         let musl = "Error loading shared library libx.so.1: No such file or directory (needed by /bin/a)";
         assert_eq!(said(musl).as_deref(), Some("libx.so.1"));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 use gg_force::{Cause, Finished, Observer, Request, Served, ThunkFailure};
@@ -23,8 +23,6 @@ pub struct Ended {
     pub result: Result<Arc<Reduction>, Box<Failed>>,
     /// The engine that ran it; none where the result was known.
     pub engine: Option<String>,
-    /// How long engines had it.
-    pub ran: Duration,
 }
 
 type Tell = Box<dyn FnOnce(&Ended) + Send>;
@@ -86,7 +84,6 @@ impl Observer for Router {
                 Served::Executed { engine } => Some(engine.to_string()),
                 Served::FromCache | Served::NotRun => None,
             },
-            ran: done.ran,
         };
         for (_, tell) in tells {
             tell(&ended);
@@ -117,7 +114,8 @@ impl Forcer {
         let (routed, told) = (Arc::clone(&store), Arc::clone(console));
         let router = Arc::new(Router { store: routed, console: told, routes: Mutex::default() });
         let observer = Arc::clone(&router) as _;
-        let forces = Forces::start(Arc::clone(&store), settings, observer, keep_going, &Arc::default(), console, begun)?;
+        let forces =
+            Forces::start(Arc::clone(&store), settings, observer, keep_going, &Arc::default(), console, begun)?;
         Ok(Self { store, forces: Arc::new(forces), router })
     }
 

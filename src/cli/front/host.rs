@@ -69,7 +69,9 @@ impl<'a> Host<'a> {
             } else if meta.is_file() {
                 if Placeholders::at(&path).is_some() {
                     let path = path.display();
-                    return Err(RecipeError::new(format!("{path} is a placeholder in a directory; run `gg force {path}` first")));
+                    return Err(RecipeError::new(format!(
+                        "{path} is a placeholder in a directory; run `gg force {path}` first"
+                    )));
                 }
                 Entry::File { content: self.value(&path)?, mode: meta.mode() & 0o7777 }
             } else {

@@ -4,16 +4,23 @@
 //! - `program`: programs with all that they need
 //! - `stated`: from recipes to thunks in the store
 //! - `forcer`: a coordinator whose results go to whoever asked for them
+//! - `job`: a command as a thunk, as a person states it; `template`: many alike; `bench`: where they are worked on
 //! - `failure`: what went wrong with a thunk, in words that name its program and its input
 
+mod bench;
 mod failure;
 mod forcer;
 mod host;
+mod job;
 mod program;
 mod stated;
+mod template;
 
+pub use bench::Bench;
 pub use failure::{Failed, FailureKind};
 pub use forcer::{Ended, Forcer};
 pub use host::Host;
+pub use job::{Job, JobArgs};
 pub use program::Programs;
 pub use stated::{Stated, source, state};
+pub use template::{fill, names_item};

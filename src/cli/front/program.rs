@@ -41,7 +41,8 @@ impl Programs {
         }
         let captured = capture(request)?;
         let files = captured.needs.iter().filter(|(_, need)| matches!(need, Need::File(_))).map(|(path, _)| path);
-        let files = files.filter_map(|path| Some((path.as_path().to_owned(), Stamp::of(path.as_path()).ok()?))).collect();
+        let files =
+            files.filter_map(|path| Some((path.as_path().to_owned(), Stamp::of(path.as_path()).ok()?))).collect();
         let inputs = inputs(store, &captured)?;
         let program = Arc::new(Program { captured, inputs });
         self.lock().insert(key, (Arc::clone(&program), files));

@@ -48,12 +48,7 @@ pub fn state(
     let mut stated = Vec::with_capacity(sealed.len());
     for sealed in sealed {
         store.put_thunk(&sealed.thunk)?;
-        stated.push(Stated {
-            key: sealed.key,
-            name: sealed.name,
-            thunk: Arc::new(sealed.thunk),
-            label: sealed.label,
-        });
+        stated.push(Stated { key: sealed.key, name: sealed.name, thunk: Arc::new(sealed.thunk), label: sealed.label });
     }
     Ok(stated)
 }

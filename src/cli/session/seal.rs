@@ -219,7 +219,10 @@ impl Sealer {
         let outputs = outputs.into_iter().map(|(tag, (path, _))| (tag, path)).collect();
         // A build that says which time it is has the same result tomorrow.
         let volatile = step.volatile && !step.env.contains_key(OsStr::new("SOURCE_DATE_EPOCH"));
-        Ok(SealedStep { thunk: Thunk { function, inputs, outputs: declared, timeout: None, volatile, strict: false }, outputs })
+        Ok(SealedStep {
+            thunk: Thunk { function, inputs, outputs: declared, timeout: None, volatile, strict: false },
+            outputs,
+        })
     }
 
     /// A file that the scanner found; `known` is what it was sealed as before.

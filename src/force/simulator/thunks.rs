@@ -40,7 +40,11 @@ impl Thunks {
                     umask: 0o22,
                 },
                 inputs: inputs.collect(),
-                outputs: [(made.tag.clone(), Output { path: path(format!("/made/{number}")), optional: false, dynamic: false })].into(),
+                outputs: [(
+                    made.tag.clone(),
+                    Output { path: path(format!("/made/{number}")), optional: false, dynamic: false },
+                )]
+                .into(),
                 timeout: None,
                 volatile: false,
                 strict: false,

@@ -76,7 +76,14 @@ fn thunk(store: &Store, toolchain: Name, files: usize) -> Any<Thunk> {
         umask: 0o22,
     };
     let output = Output { path: AbsPath::new("/home/user/project/src/out.o")?, optional: true, dynamic: false };
-    Ok(Thunk { function, inputs, outputs: [(Tag::new("o")?, output)].into(), timeout: None, volatile: false, strict: false })
+    Ok(Thunk {
+        function,
+        inputs,
+        outputs: [(Tag::new("o")?, output)].into(),
+        timeout: None,
+        volatile: false,
+        strict: false,
+    })
 }
 
 /// User and system time of this process and of the children that it has waited for.

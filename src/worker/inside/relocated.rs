@@ -178,7 +178,7 @@ impl Place {
         }
         system(&mount, &self.run.join("dev"), &mut map).map_err(step("put /dev and /proc in"))?;
         locales::lay_out(request, &top, &self.run.join("locale")).map_err(step("lay locales out"))?;
-        let libraries = cached_directories(request);
+        let libraries = library_directories(request);
         let path = self.run.join("map");
         fs::write(&path, map.encode(&self.shim, &libraries)).map_err(step(format!("write {}", path.display())))?;
         Ok(Root { mount, made })
@@ -288,23 +288,28 @@ fn system(mount: &OwnedFd, dev: &Path, map: &mut Map) -> io::Result<()> {
     Ok(())
 }
 
-/// The directories that the sandbox's own `/etc/ld.so.cache` names: the loader is told not to read a cache, since the only one
-/// that it would read is the host's.
-fn cached_directories(request: &Request<'_>) -> Vec<OsString> {
-    let cache = request.ops.iter().find(|op| op.path == "etc/ld.so.cache");
-    let bytes = match cache.map(|op| &op.what) {
-        Some(What::File { content, .. }) => content.to_vec(),
-        Some(What::Copy { source, .. } | What::Bind { source, .. }) => {
+/// Where the loader is to look in the end: in the directories of the sandbox's own cache, which it cannot read, and in those of its
+/// list of such directories (ldconfig(8), `/etc/ld.so.conf`), which names where libraries say that others are. Of what is mounted
+/// directory by directory, `$ORIGIN/../other` leads astray.
+fn library_directories(request: &Request<'_>) -> Vec<OsString> {
+    let cache = content(request, "etc/ld.so.cache").unwrap_or_default();
+    let paths = cache.split(|&byte| byte == 0).filter(|text| text.starts_with(b"/") && !text.contains(&b':'));
+    let cached: BTreeSet<&Path> = paths.filter_map(|path| Path::new(OsStr::from_bytes(path)).parent()).collect();
+    let list = content(request, "etc/ld.so.conf").unwrap_or_default();
+    let lines = list.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"/"));
+    let listed = lines.map(|line| Path::new(OsStr::from_bytes(line))).filter(|it| !cached.contains(it));
+    cached.iter().copied().chain(listed).map(|path| path.as_os_str().to_owned()).collect()
+}
+
+/// What a file of the system contains in the sandbox, if it is there and can be read.
+fn content(request: &Request<'_>, path: &str) -> Option<Vec<u8>> {
+    match &request.ops.iter().find(|op| op.path == path)?.what {
+        What::File { content, .. } => Some(content.to_vec()),
+        What::Copy { source, .. } | What::Bind { source, .. } => {
             let mut bytes = Vec::new();
-            let read = File::open(source).and_then(|file| file.take(16 << 20).read_to_end(&mut bytes));
-            if read.is_err() {
-                return Vec::new();
-            }
-            bytes
+            File::open(source).and_then(|file| file.take(16 << 20).read_to_end(&mut bytes)).ok()?;
+            Some(bytes)
         }
-        _ => return Vec::new(),
-    };
-    let paths = bytes.split(|&byte| byte == 0).filter(|text| text.starts_with(b"/") && !text.contains(&b':'));
-    let directories: BTreeSet<&Path> = paths.filter_map(|path| Path::new(OsStr::from_bytes(path)).parent()).collect();
-    directories.into_iter().map(|path| path.as_os_str().to_owned()).collect()
+        _ => None,
+    }
 }

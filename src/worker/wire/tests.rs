@@ -25,7 +25,10 @@ fn thunk(arg: Vec<u8>) -> Thunk {
             path("/p/a.o"),
             Input::File { object: Reference::Output(name(1, Kind::Thunk), Tag::new("o").unwrap()), mode: 0o644 },
         )]),
-        outputs: BTreeMap::from([(Tag::new("out").unwrap(), Output { path: path("/p/a"), optional: false, dynamic: false })]),
+        outputs: BTreeMap::from([(
+            Tag::new("out").unwrap(),
+            Output { path: path("/p/a"), optional: false, dynamic: false },
+        )]),
         timeout: None,
         volatile: false,
         strict: false,

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use gg_capture::Need;
+use gg_worker::SandboxChoice;
 
-use crate::support::{Bench, below};
+use crate::support::{Bench, below, is_relocated};
 
 const LIBRARY: &str = "int answer(void) { return 42; }\n";
 const PROGRAM: &str = r#"
@@ -48,6 +49,9 @@ fn a_library_beside_the_program() {
 
 #[test]
 fn a_library_at_an_absolute_path_of_the_program() {
+    if is_relocated() {
+        return;
+    }
     let bench = linked();
     bench.here(&format!(
         "gcc main.c -o main -Llib -lanswer -Wl,--disable-new-dtags,-rpath,{}/lib",
@@ -70,6 +74,9 @@ fn a_library_where_the_environment_says() {
 
 #[test]
 fn a_static_program() {
+    if is_relocated() {
+        return;
+    }
     let bench = linked();
     bench.here("gcc -static main.c answer.c -o main");
     let (captured, said) = bench.run(&bench.request(&["./main"]));
@@ -133,10 +140,11 @@ fn ffmpeg_if_it_is_here() {
     if !Path::new("/usr/bin/ffmpeg").exists() {
         return;
     }
-    let bench = Bench::new();
     let words =
         ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64:rate=5", "-f", "md5", "-"];
-    assert!(bench.says(&words).starts_with("MD5="));
+    for sandbox in [SandboxChoice::Namespace, SandboxChoice::Relocated] {
+        assert!(Bench::with(sandbox).says(&words).starts_with("MD5="), "{sandbox:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gg_capture::{Captured, Need, Note};
+use gg_ir::AbsPath;
+use gg_worker::{Outcome, SandboxChoice};
 
 use crate::support::{Bench, PATH, below};
 
@@ -74,6 +76,20 @@ fn a_script_with_modules_beside_it_and_packages() {
         assert!(has_tree(&captured, "site-packages/numpy") && has_tree(&captured, "site-packages/numpy.libs"));
         assert_eq!(captured.args[0], interpreter.into_os_string());
         assert_eq!(captured.notes.iter().filter(|note| matches!(note, Note::MissingModule { .. })).count(), 0);
+    }
+}
+
+#[test]
+fn packages_with_libraries_of_their_own_on_a_function() {
+    for python in pythons() {
+        let bench = Bench::with(SandboxChoice::Relocated);
+        let interpreter = installed(&python).join("bin/python");
+        let text = "import numpy; print(numpy.linalg.det(numpy.eye(3)))";
+        let (captured, said) = bench.run(&bench.request(&[interpreter.to_str().unwrap(), "-c", text]));
+        assert_eq!(said, "1.0\n", "{python:?}");
+        let list = captured.needs.get(&AbsPath::new("/etc/ld.so.conf").unwrap());
+        let Some(Need::Text(list)) = list else { panic!("{list:?}") };
+        assert!(String::from_utf8_lossy(list).contains("site-packages/numpy.libs\n"));
     }
 }
 
@@ -149,6 +165,37 @@ fn packages_are_taken_whole_and_with_what_they_require() {
 }
 
 #[test]
+fn packages_that_are_installed_among_the_own_modules() {
+    let bench = Bench::new();
+    for place in ["app", "more"] {
+        let text = "import os\nDATA = open(os.path.join(os.path.dirname(__file__), 'data.txt')).read()\n";
+        let name = format!("{place}_package");
+        let files = [(format!("{name}/__init__.py"), text), (format!("{name}/data.txt"), "data\n")];
+        let files = files.each_ref().map(|(file, text)| (file.as_str(), *text));
+        distribution(&bench, Path::new(place), &name, &files, &[]);
+    }
+    bench
+        .file("app/main.py", "import app_package, more_package\nprint(app_package.DATA + more_package.DATA, end='')\n");
+    let mut request = bench.request(&["/usr/bin/python3", "app/main.py"]);
+    request.env.insert("PYTHONPATH".into(), bench.root.join("more").into());
+    assert_eq!(bench.run(&request).1, "data\ndata\n");
+}
+
+#[test]
+fn packages_of_one_of_two_interpreters() {
+    let bench = Bench::new();
+    let site = empty(&bench);
+    distribution(&bench, &site, "plugin", &[("plugin.py", "")], &[]);
+    bench.script("main", "#!/bin/sh\nvenv/bin/python -c 'print(__import__(\"plugin\").__name__)'\n");
+    let mut request = bench.request(&["./main"]);
+    request.programs = vec!["/usr/bin/python3".into(), "venv/bin/python".into()];
+    request.packages = vec!["plugin".into()];
+    assert_eq!(bench.run(&request).1, "plugin\n");
+    request.programs.pop();
+    assert!(bench.error(&request).contains("no Python package \"plugin\""));
+}
+
+#[test]
 fn packages_that_are_imported_by_name() {
     let bench = Bench::new();
     let site = empty(&bench);
@@ -165,7 +212,7 @@ fn packages_that_are_imported_by_name() {
     }
     request.packages.clear();
     let captured = gg_capture::capture(&request).unwrap();
-    assert!(matches!(bench.outcome(&captured, &request), gg_worker::Outcome::Failed(_)));
+    assert!(matches!(bench.outcome(&captured, &request), Outcome::Failed(_)));
 }
 
 #[test]
@@ -247,7 +294,7 @@ fn extension_modules_with_their_libraries() {
     let captured = gg_capture::capture(&request).unwrap();
     let library = bench.root.join(at("native/native.so"));
     assert!(captured.notes.contains(&Note::MissingLibrary { library, lacks: "libanswer.so".into() }));
-    assert!(!captured.needs.contains_key(&gg_ir::AbsPath::new("/etc/ld.so.cache").unwrap()));
+    assert!(!captured.needs.contains_key(&AbsPath::new("/etc/ld.so.cache").unwrap()));
 }
 
 #[test]
@@ -302,7 +349,7 @@ fn compiled_modules_are_kept_and_used() {
             let captured = gg_capture::capture(&request).unwrap();
             assert_eq!(captured.notes, []);
             match bench.outcome(&captured, &request) {
-                gg_worker::Outcome::Done(done) => {
+                Outcome::Done(done) => {
                     (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap())
                 }
                 other => panic!("{other:?}"),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gg_capture::{Captured, Need, Request, capture};
-use gg_ir::{AbsPath, Function, Input, Reference, Thunk};
+use gg_ir::{AbsPath, Function, Input, Kind, Reference, Thunk};
 use gg_store::Store;
 use gg_worker::{Cancel, Job, Outcome, Pool, PoolConfig, SandboxChoice};
 
@@ -31,6 +31,11 @@ pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Set, it makes sandboxes relocated that would have had namespaces.
 const RELOCATED: &str = "GG_TEST_RELOCATED";
 
+/// Whether sandboxes are relocated, which cannot run everything.
+pub fn is_relocated() -> bool {
+    std::env::var_os(RELOCATED).is_some()
+}
+
 /// A directory that goes with the test, with a pool of its own.
 pub struct Bench {
     _dir: tempfile::TempDir,
@@ -49,6 +54,10 @@ impl Drop for Bench {
 
 impl Bench {
     pub fn new() -> Self {
+        Self::with(if is_relocated() { SandboxChoice::Relocated } else { SandboxChoice::Namespace })
+    }
+
+    pub fn with(sandbox: SandboxChoice) -> Self {
         // Not below /tmp, which every sandbox has empty.
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let home = dir.path().canonicalize().unwrap();
@@ -63,11 +72,7 @@ impl Bench {
             scratch: home.join("scratch"),
             worker_command: vec![std::env::current_exe().unwrap().into(), "__worker".into()],
             memory_limit: None,
-            sandbox: if std::env::var_os(RELOCATED).is_some() {
-                SandboxChoice::Relocated
-            } else {
-                SandboxChoice::Namespace
-            },
+            sandbox,
         })
         .unwrap();
         Self { _dir: dir, root, store, pool }
@@ -153,6 +158,10 @@ impl Bench {
                 let (name, stamp) = self.store.import(path).unwrap();
                 Input::File { object: Reference::Value(name), mode: stamp.mode & 0o7777 }
             }
+            Need::Text(content) => {
+                let name = self.store.put(Kind::Value, content).unwrap();
+                Input::File { object: Reference::Value(name), mode: 0o644 }
+            }
             Need::Symlink(target) => Input::Symlink(target.clone()),
             Need::Tree(tree) => {
                 let name = self.store.snapshot_without(&tree.directory, &|path| tree.leaves_out(path)).unwrap();
@@ -176,6 +185,7 @@ pub fn below(captured: &Captured, directory: &Path) -> Vec<String> {
     below
         .map(|(path, need)| match need {
             Need::File(_) => format!("{} file", path.display()),
+            Need::Text(_) => format!("{} text", path.display()),
             Need::Symlink(target) => format!("{} -> {}", path.display(), target.display()),
             Need::Tree(_) => format!("{} tree", path.display()),
             Need::Directory => format!("{} directory", path.display()),

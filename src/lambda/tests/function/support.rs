@@ -184,8 +184,14 @@ impl Step {
             cwd: path("/p"),
             umask: 0o22,
         };
-        let thunk =
-            Thunk { function, inputs: BTreeMap::new(), outputs: BTreeMap::new(), timeout: None, volatile: false, strict: false };
+        let thunk = Thunk {
+            function,
+            inputs: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            timeout: None,
+            volatile: false,
+            strict: false,
+        };
         Self { thunk, timeout: Duration::from_secs(60) }
     }
 

@@ -166,7 +166,14 @@ impl Tools {
         inputs.insert(path("/w/p/l"), Input::Symlink("inc/a.h".into()));
         inputs.insert(path("/w/p/abs"), Input::Symlink("/w/p/inc/a.h".into()));
         let never = Output { path: path("/w/p/never"), optional: true, dynamic: false };
-        Thunk { function, inputs, outputs: [(tag("never"), never)].into(), timeout: None, volatile: false, strict: false }
+        Thunk {
+            function,
+            inputs,
+            outputs: [(tag("never"), never)].into(),
+            timeout: None,
+            volatile: false,
+            strict: false,
+        }
     }
 }
 

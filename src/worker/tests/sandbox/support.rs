@@ -194,8 +194,14 @@ impl<'a> Step<'a> {
             cwd: path("/p"),
             umask: 0o22,
         };
-        let thunk =
-            Thunk { function, inputs: BTreeMap::new(), outputs: BTreeMap::new(), timeout: None, volatile: false, strict: false };
+        let thunk = Thunk {
+            function,
+            inputs: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            timeout: None,
+            volatile: false,
+            strict: false,
+        };
         Self { bench, thunk, timeout: Duration::from_secs(60), terminal: false, resolved: BTreeMap::new() }
     }
 

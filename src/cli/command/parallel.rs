@@ -1,0 +1,162 @@
+//! `gg parallel`: one command template over many items.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+
+use anyhow::{Context, Result, bail};
+
+use crate::front::{Bench, Ended, Job, JobArgs, fill, names_item};
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+/// What separates the command from its items.
+const ITEMS: &str = ":::";
+
+/// What is done over and over.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ParallelArgs {
+    /// Read the items from this file, one a line, instead of standard input
+    #[arg(short = 'a', long = "arg-file", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Items end with a NUL byte rather than with their line
+    #[arg(short = '0', long = "null")]
+    pub null: bool,
+    /// An item is no input by itself; without this, one that is a file is, where no --in says otherwise
+    #[arg(long)]
+    pub no_input: bool,
+    /// Show what commands write as they end, not in the order of the items
+    #[arg(short, long)]
+    pub unordered: bool,
+    /// Begin nothing more once one has failed
+    #[arg(long)]
+    pub halt: bool,
+}
+
+/// Runs the command once for each item; exit status 1 if any failed.
+///
+/// # Errors
+/// When there is no command, or one of them cannot be stated; nothing has been run then.
+pub fn run(
+    command: &[OsString],
+    args: &JobArgs,
+    how: &ParallelArgs,
+    settings: &Settings,
+    stop: Signals,
+) -> Result<i32> {
+    let (mut template, items) = items(command, how)?;
+    if template.is_empty() {
+        bail!("there is no command before {ITEMS}");
+    }
+    if !template.iter().any(|word| names_item(word)) {
+        template.push("{}".into());
+    }
+    let bench = Bench::start(settings, stop, !how.halt)?;
+    let mut jobs = Vec::with_capacity(items.len());
+    for (number, item) in items.iter().enumerate() {
+        jobs.push(
+            job(&template, args, how, item, number + 1, &bench).with_context(|| item.to_string_lossy().into_owned())?,
+        );
+    }
+    if let Some(path) = twice(&jobs) {
+        bail!("{} is an output of several items; name it by the item, as in --out '{{.}}.out'", path.display());
+    }
+    let (sender, answers) = channel();
+    for (number, job) in jobs.iter().enumerate() {
+        let stated = bench.state(job).with_context(|| items[number].to_string_lossy().into_owned())?;
+        let sender = sender.clone();
+        bench.forcer().force(&stated, 0, move |ended| drop(sender.send((number, ended.clone()))));
+        if number == 0 {
+            bench.show();
+        }
+    }
+    drop(sender);
+    let (mut failed, mut next) = (0, 0);
+    let mut held: BTreeMap<usize, Ended> = BTreeMap::new();
+    for (number, ended) in answers.iter().take(jobs.len()) {
+        if how.unordered {
+            failed += usize::from(!finish(&bench, &jobs[number], &ended)?);
+            continue;
+        }
+        held.insert(number, ended);
+        while let Some(ended) = held.remove(&next) {
+            failed += usize::from(!finish(&bench, &jobs[next], &ended)?);
+            next += 1;
+        }
+    }
+    bench.end();
+    if failed > 0 {
+        eprintln!("gg: {failed} of {} failed", jobs.len());
+    }
+    Ok(i32::from(failed > 0))
+}
+
+/// The command for one item.
+fn job(
+    template: &[OsString],
+    args: &JobArgs,
+    how: &ParallelArgs,
+    item: &OsStr,
+    number: usize,
+    bench: &Bench,
+) -> Result<Job> {
+    let filled = |list: &[OsString]| list.iter().map(|word| fill(word, item, number)).collect::<Vec<_>>();
+    let mut own = JobArgs {
+        inputs: filled(&args.inputs),
+        outputs: filled(&args.outputs),
+        stdin: args.stdin.as_ref().map(|word| fill(word, item, number)),
+        ..args.clone()
+    };
+    let said = args.inputs.iter().chain(&args.stdin).any(|word| names_item(word));
+    if !said && !how.no_input && !item.is_empty() && bench.cwd().join(item).exists() {
+        own.inputs.push(item.to_owned());
+    }
+    let mut job = Job::new(&filled(template), &own, bench.cwd())?;
+    job.recipe.label = Some(filled(template).iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "));
+    Ok(job)
+}
+
+/// An output that two items have.
+fn twice(jobs: &[Job]) -> Option<&PathBuf> {
+    let mut seen = std::collections::HashSet::new();
+    jobs.iter().flat_map(|job| job.outputs.values()).find(|path| !seen.insert(*path))
+}
+
+fn finish(bench: &Bench, job: &Job, ended: &Ended) -> Result<bool> {
+    match &ended.result {
+        Ok(reduction) => {
+            bench.console().output(&reduction.stdout, &reduction.stderr);
+            job.place(bench.store(), reduction)?;
+            Ok(true)
+        }
+        Err(failed) => {
+            bench.console().output(&failed.stdout, &failed.stderr);
+            bench.tell(job, failed);
+            Ok(false)
+        }
+    }
+}
+
+/// The command, and what follows `:::`, or is read.
+fn items(command: &[OsString], how: &ParallelArgs) -> Result<(Vec<OsString>, Vec<OsString>)> {
+    if let Some(at) = command.iter().position(|word| word == ITEMS) {
+        if how.file.is_some() {
+            bail!("items come from {ITEMS} and from a file; say one of them");
+        }
+        return Ok((command[..at].to_vec(), command[at + 1..].to_vec()));
+    }
+    let mut text = Vec::new();
+    match &how.file {
+        Some(path) => File::open(path)
+            .and_then(|mut file| file.read_to_end(&mut text))
+            .with_context(|| format!("cannot read {}", path.display()))?,
+        None => io::stdin().lock().read_to_end(&mut text).context("cannot read the items from standard input")?,
+    };
+    let end = if how.null { 0 } else { b'\n' };
+    let lines = text.split(|&byte| byte == end).filter(|line| !line.is_empty());
+    Ok((command.to_vec(), lines.map(|line| OsString::from_vec(line.to_vec())).collect()))
+}

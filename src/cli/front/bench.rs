@@ -1,0 +1,120 @@
+//! Where commands are worked on that a person states: a store, engines, a console.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use gg_recipe::Graph;
+use gg_store::{Lease, Store};
+
+use super::failure::Failed;
+use super::forcer::Forcer;
+use super::job::Job;
+use super::program::Programs;
+use super::stated::{Stated, state};
+use crate::console::Console;
+use crate::settings::Settings;
+use crate::signals::{Signals, die_of};
+
+/// All that a command needs to be forced.
+pub struct Bench {
+    store: Arc<Store>,
+    _lease: Lease,
+    console: Arc<Console>,
+    forcer: Forcer,
+    programs: Programs,
+    cwd: PathBuf,
+    env: BTreeMap<OsString, OsString>,
+    failed: Arc<AtomicU64>,
+    begun: Instant,
+}
+
+impl Bench {
+    /// Starts the engines; a signal ends everything from now on.
+    ///
+    /// # Errors
+    /// When gg cannot work.
+    pub fn start(settings: &Settings, stop: Signals, keep_going: bool) -> Result<Self> {
+        let begun = Instant::now();
+        let cwd = std::env::current_dir().context("the current directory is gone")?;
+        let store = Arc::new(Store::open(&settings.directory)?);
+        let lease = store.lease()?;
+        let console = Arc::new(Console::new(settings.look.clone()));
+        let forcer = Forcer::start(&store, settings, &console, keep_going)?;
+        let (coordinator, told) = (Arc::clone(&forcer.forces.coordinator), Arc::clone(&console));
+        drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
+            let arrived = stop.wait();
+            told.end();
+            coordinator.cancel_all();
+            die_of(arrived.signal);
+        }));
+        Ok(Self {
+            store,
+            _lease: lease,
+            console,
+            forcer,
+            programs: Programs::default(),
+            cwd,
+            env: std::env::vars_os().collect(),
+            failed: Arc::default(),
+            begun,
+        })
+    }
+
+    /// Where relative paths begin.
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What a person sees.
+    pub fn console(&self) -> &Console {
+        &self.console
+    }
+
+    /// Who forces.
+    pub fn forcer(&self) -> &Forcer {
+        &self.forcer
+    }
+
+    /// Makes the thunk of a job.
+    ///
+    /// # Errors
+    /// When it is none; the text says why.
+    pub fn state(&self, job: &Job) -> Result<Stated> {
+        let graph = Graph([("command".to_owned(), job.recipe.clone())].into());
+        let stated = state(graph, &self.store, &self.programs, &self.cwd, &self.env)?;
+        stated.into_iter().next().context("there is no command")
+    }
+
+    /// Shows how far things are from now on.
+    pub fn show(&self) {
+        let failed = Arc::clone(&self.failed);
+        let count = move || failed.load(Ordering::SeqCst);
+        self.console.follow(self.forcer.forces.status(self.cwd.clone(), self.begun, || false, count));
+    }
+
+    /// Says how a command failed.
+    pub fn tell(&self, job: &Job, failed: &Failed) {
+        self.failed.fetch_add(1, Ordering::SeqCst);
+        self.console.notice(&failed.message);
+        if let Some(hint) = job.hint(failed, &self.cwd) {
+            self.console.notice(&hint);
+        }
+    }
+
+    /// Ends in order.
+    pub fn end(&self) {
+        self.forcer.forces.coordinator.wait_all();
+        self.forcer.forces.end();
+        self.console.end();
+    }
+}
