@@ -1,6 +1,6 @@
 //! A coordinator whose results go to whoever asked for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -33,6 +33,8 @@ struct Routes {
     waiting: HashMap<Name, Vec<(u64, Tell)>>,
     /// What failed, and what a person calls it; a thunk that needs one of these says so.
     failed: HashMap<Name, Arc<ThunkFailure>>,
+    /// What has ended: for who asks again, it is known.
+    ended: HashSet<Name>,
     labels: HashMap<Name, String>,
 }
 
@@ -66,14 +68,15 @@ impl Router {
 
 impl Observer for Router {
     fn finished(&self, done: &Finished) {
-        let tells = {
+        let (tells, again) = {
             let mut routes = self.lock();
+            let again = !routes.ended.insert(done.name);
             if let Err(failure) = &done.result
                 && !matches!(failure.cause, Cause::Dependency(_) | Cause::Cancelled)
             {
                 routes.failed.insert(done.name, failure.clone());
             }
-            routes.waiting.remove(&done.name).unwrap_or_default()
+            (routes.waiting.remove(&done.name).unwrap_or_default(), again)
         };
         if tells.is_empty() {
             return;
@@ -81,8 +84,8 @@ impl Observer for Router {
         let ended = Ended {
             result: done.result.clone().map_err(|failure| Box::new(self.failed(&failure))),
             engine: match &done.served {
-                Served::Executed { engine } => Some(engine.to_string()),
-                Served::FromCache | Served::NotRun => None,
+                Served::Executed { engine } if !again => Some(engine.to_string()),
+                Served::Executed { .. } | Served::FromCache | Served::NotRun => None,
             },
         };
         for (_, tell) in tells {
