@@ -235,8 +235,8 @@ def function(
     >>> from numbers_here import add, fib
     >>> gg.force(add(add(1, 2), 4)).value()
     7
-    >>> gg.force(fib(5)).value()
-    5
+    >>> gg.force(fib(4)).value()
+    3
     """
     options = {
         "packages": tuple(packages),
