@@ -72,7 +72,7 @@ pub fn capture(tool: &Path, needs: Option<&Needs>, world: &dyn World, env: &Envi
 
 /// The locales that `env` names, with the C library's messages in them: what any program needs to speak as it is told.
 pub fn locales(world: &dyn World, env: &Environment) -> Toolchain {
-    let mut parts = Parts { world, env, files: BTreeSet::new(), trees: BTreeSet::new() };
+    let mut parts = Parts { world, env, files: BTreeSet::new(), trees: BTreeSet::new(), messages: Vec::new() };
     locale::capture(&mut parts, locale::LIBC);
     parts.finish()
 }
