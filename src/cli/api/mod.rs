@@ -26,7 +26,7 @@ pub fn run(settings: &Settings, stop: Signals) -> Result<i32> {
     let store = Arc::new(Store::open(&settings.directory)?);
     let _lease = store.lease()?;
     // Another program shows its user how far things are.
-    let look = Look { verbosity: Verbosity::Normal, progress: Progress::Off, ..settings.look.clone() };
+    let look = Look { verbosity: Verbosity::Normal, progress: Progress::Off, ..settings.look };
     let console = Arc::new(Console::new(look));
     let forcer = Arc::new(Forcer::start(&store, settings, &console, true)?);
     let coordinator = Arc::clone(&forcer.forces.coordinator);

@@ -43,7 +43,7 @@ impl Bench {
         let cwd = std::env::current_dir().context("the current directory is gone")?;
         let store = Arc::new(Store::open(&settings.directory)?);
         let lease = store.lease()?;
-        let console = Arc::new(Console::new(settings.look.clone()));
+        let console = Arc::new(Console::new(settings.look));
         let forcer = Forcer::start(&store, settings, &console, keep_going)?;
         let (coordinator, told) = (Arc::clone(&forcer.forces.coordinator), Arc::clone(&console));
         drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {

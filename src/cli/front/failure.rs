@@ -55,7 +55,7 @@ impl Failed {
         let command: Vec<String> = thunk.map_or_else(Vec::new, |thunk| {
             thunk.function.args.iter().map(|arg| arg.to_string_lossy().into()).collect()
         });
-        let inputs = thunk.map_or_else(Vec::new, |thunk| names(thunk));
+        let inputs = thunk.map_or_else(Vec::new, names);
         let mut out = Self {
             kind: FailureKind::Infrastructure,
             thunk: failure.name,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use gg_capture::{Captured, Need, Request, capture};
@@ -24,10 +24,16 @@ pub struct Program {
 /// Where compiled Python modules are kept, in the store's directory.
 const BYTECODE: &str = "bytecode";
 
+/// A program, and the states of its files when it was captured.
+struct Known {
+    program: Arc<Program>,
+    files: Vec<(PathBuf, Stamp)>,
+}
+
 /// The programs that were captured, each once, for as long as none of its files has changed.
 #[derive(Default)]
 pub struct Programs {
-    known: Mutex<HashMap<String, (Arc<Program>, Vec<(std::path::PathBuf, Stamp)>)>>,
+    known: Mutex<HashMap<String, Known>>,
 }
 
 impl Programs {
@@ -38,10 +44,10 @@ impl Programs {
     pub fn capture(&self, store: &Store, request: &Request) -> Result<Arc<Program>> {
         let request = &Request { bytecode: Some(store.dir().join(BYTECODE)), ..request.clone() };
         let key = format!("{request:?}");
-        if let Some((known, files)) = self.lock().get(&key)
+        if let Some(Known { program, files }) = self.lock().get(&key)
             && files.iter().all(|(path, stamp)| Stamp::of(path).is_ok_and(|now| now == *stamp))
         {
-            return Ok(Arc::clone(known));
+            return Ok(Arc::clone(program));
         }
         let captured = capture(request)?;
         let files = captured.needs.iter().filter(|(_, need)| matches!(need, Need::File(_))).map(|(path, _)| path);
@@ -49,11 +55,11 @@ impl Programs {
             files.filter_map(|path| Some((path.as_path().to_owned(), Stamp::of(path.as_path()).ok()?))).collect();
         let inputs = inputs(store, &captured)?;
         let program = Arc::new(Program { captured, inputs });
-        self.lock().insert(key, (Arc::clone(&program), files));
+        self.lock().insert(key, Known { program: Arc::clone(&program), files });
         Ok(program)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Arc<Program>, Vec<(std::path::PathBuf, Stamp)>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         // Changed by single calls: whole even if a thread panicked.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,8 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+/// What an item and its number, from 1, are turned into.
+type Replacement = fn(&OsStr, usize) -> OsString;
+
 /// What stands in a template, longest first, and what it stands for (GNU parallel manual, "Replacement strings").
-const STRINGS: &[(&[u8], fn(&OsStr, usize) -> OsString)] = &[
+const STRINGS: &[(&[u8], Replacement)] = &[
     (b"{//}", |item, _| {
         let parent = Path::new(item).parent().unwrap_or(Path::new("."));
         if parent.as_os_str().is_empty() { ".".into() } else { parent.into() }
