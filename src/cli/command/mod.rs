@@ -115,7 +115,7 @@ fn of(args: BuildArgs, wanted: Wanted) -> Build {
 /// `gg-make`: make with these arguments.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run()`].
 pub fn make(args: Vec<OsString>, stop: Signals) -> Result<i32> {
     let mut settings = Settings::from_env()?;
     let taken = engines::take(args)?;

@@ -71,7 +71,9 @@ fn inputs(store: &Store, captured: &Captured) -> Result<BTreeMap<AbsPath, Input>
     let mut nodes: Vec<(&AbsPath, &Need)> = Vec::new();
     let mut trees: Vec<&AbsPath> = Vec::new();
     for (path, need) in &captured.needs {
-        if trees.iter().any(|tree| path.as_path().starts_with(tree.as_path())) {
+        // What a capture itself writes is for the sandbox to read as well, which looks among the inputs.
+        let is_over_tree = trees.iter().any(|tree| path.as_path().starts_with(tree.as_path()));
+        if is_over_tree || matches!(need, Need::Text(_)) {
             inputs.insert(path.clone(), input(store, path, need)?);
             continue;
         }
