@@ -78,6 +78,11 @@ impl Operand {
         matches!(self, Self::Equals | Self::Long | Self::EqualsOptional)
     }
 
+    /// Whether the option may stand without one.
+    pub fn is_optional(self) -> bool {
+        matches!(self, Self::EqualsOptional | Self::JoinedOptional)
+    }
+
     fn takes_joined(self) -> bool {
         matches!(self, Self::Joined | Self::Either | Self::JoinedOptional)
     }
@@ -124,6 +129,8 @@ pub struct Syntax {
     pub clusters: bool,
     /// `--` ends the options.
     pub terminator: bool,
+    /// `-name:what` is `-name` for a part of the result.
+    pub specifiers: bool,
 }
 
 /// The options of one tool.
@@ -186,6 +193,11 @@ impl<M: Meaning> Table<M> {
         }
     }
 
+    /// How an option takes its operand, if there is such an option.
+    pub fn operand(&self, spelling: &str) -> Option<Operand> {
+        self.rows.get(spelling.as_bytes()).map(|&(_, operand)| operand)
+    }
+
     /// Every spelling with its meaning and operand style, in no order; for tests and for help texts.
     pub fn rows(&self) -> impl Iterator<Item = (&[u8], M, Operand)> {
         self.rows.iter().map(|(spelling, (meaning, operand))| (spelling.as_slice(), *meaning, *operand))
@@ -222,13 +234,17 @@ impl<M: Meaning> Table<M> {
                 value: value.map(|value| OsString::from_vec(value.to_vec())),
             });
         };
-        if let Some(&(meaning, operand)) = self.rows.get(arg) {
+        let name = match arg.iter().position(|&byte| byte == b':') {
+            Some(at) if self.syntax.specifiers && !self.rows.contains_key(arg) => &arg[..at],
+            _ => arg,
+        };
+        if let Some(&(meaning, operand)) = self.rows.get(name) {
             let value = match operand {
                 Operand::None | Operand::EqualsOptional | Operand::JoinedOptional => None,
                 _ if operand.takes_next() => Some(rest.next().ok_or_else(|| malformed(arg))?.as_bytes()),
                 _ => return Err(malformed(arg)),
             };
-            push(arg, meaning, value);
+            push(name, meaning, value);
             return Ok(true);
         }
         if !arg.starts_with(b"-") || arg == b"-" {
@@ -361,7 +377,7 @@ mod tests {
                         value joined -I\nvalue separate -only\nvalue equals ~sys\nvalue equals? --id\nflag joined? -O\n";
 
     fn table() -> Table<Kind> {
-        Table::parse(TEXT, Syntax { clusters: true, terminator: true }).unwrap()
+        Table::parse(TEXT, Syntax { clusters: true, terminator: true, ..Syntax::default() }).unwrap()
     }
 
     fn os(words: &[&str]) -> Vec<OsString> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +11,7 @@ use crate::driver::{self, Driver};
 use crate::queries;
 use crate::scan::Scanner;
 use crate::toolchain::{self, Toolchain};
-use crate::tools::{ToolError, Tools};
+use crate::tools::{Needs, ToolError, Tools, fits_one};
 use crate::{Call, Compilation, Environment, Plan, Read, Reason, World};
 
 /// Every model, with what each remembers. One for a session, shared by its threads.
@@ -107,19 +108,38 @@ impl Models {
         if let Some(known) = self.toolchains.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return known.clone();
         }
-        let captured = toolchain::capture(tool, world, env).map(Arc::new);
+        let captured = toolchain::capture(tool, self.needs(tool), world, env).map(Arc::new);
         self.toolchains.lock().unwrap_or_else(PoisonError::into_inner).insert(key, captured.clone());
         captured
     }
 
-    /// The names of the tools that only data files describe, for stubs to stand under.
-    pub fn described_tools(&self) -> impl Iterator<Item = &str> {
-        self.tools.names()
+    /// What a data file says that a tool needs, if it is one that only data files describe.
+    fn needs(&self, tool: &Path) -> Option<&Needs> {
+        tool.file_name().filter(|name| Model::of(name).is_none()).and_then(|name| self.tools.needs(name))
     }
 
-    /// Whether a stub should stand in for a tool of this name; those of [`Models::described_tools`] come on top.
+    /// The names of all tools, for stubs to stand under.
+    pub fn tool_names(&self) -> ToolNames {
+        ToolNames { described: self.tools.names().map(str::to_owned).collect() }
+    }
+
+    /// Whether a stub should stand in for a tool of this name, whatever data files describe.
     pub fn is_tool_name(name: &OsStr) -> bool {
         Model::of(name).is_some()
+    }
+}
+
+/// What tools are called, those that data files describe included.
+#[derive(Clone, Debug, Default)]
+pub struct ToolNames {
+    /// With `*` for anything.
+    described: Vec<String>,
+}
+
+impl ToolNames {
+    /// Whether a stub should stand in for a tool of this name.
+    pub fn has(&self, name: &OsStr) -> bool {
+        Models::is_tool_name(name) || fits_one(&self.described, name.as_bytes())
     }
 }
 

@@ -31,7 +31,7 @@ pub mod tools;
 mod world;
 
 pub use call::{Call, Environment};
-pub use dispatch::Models;
+pub use dispatch::{Models, ToolNames};
 pub use plan::{Compilation, Header, Plan, Read, Reason, Step, StepKind, Write};
 pub use toolchain::Toolchain;
 pub use tools::ToolError;

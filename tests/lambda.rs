@@ -98,8 +98,8 @@ fn every_step_runs_on_functions() {
     let failed = run(&mut cloud.gg_make(&project, &["-k"]));
     assert_eq!(failed.status, 2);
     assert_eq!(failed.stderr.matches("undeclared (first use").count(), 1, "{}", failed.stderr);
-    let head = "gg: failed: two.o (from two.c): exit status 1, on lambda, 2 times\n    cd ";
-    assert!(failed.stderr.contains(head), "{}", failed.stderr);
+    let head = "gg: failed: two.o (from two.c): exit status 1, on lambda (worker ";
+    assert!(failed.stderr.contains(head) && failed.stderr.contains("), 2 times\n    cd "), "{}", failed.stderr);
     assert!(!project.path("two.o").exists());
     // Nobody has written down who we are.
     let everything =
@@ -159,6 +159,13 @@ fn a_service_that_is_gone_is_replaced_or_told() {
         told.stderr
     );
     assert!(!told.stderr.contains("exit status 1"), "{}", told.stderr);
+    // What was tried, a line each, before the command.
+    let (_, after) = told.stderr.split_once("which is not at fault\n").unwrap();
+    let tries: Vec<&str> = after.lines().skip(1).take_while(|line| !line.starts_with("    cd ")).collect();
+    assert!(!tries.is_empty(), "{}", told.stderr);
+    for line in tries {
+        assert!(line.starts_with("    a try on lambda, broken after ") && line.contains(" s: "), "{}", told.stderr);
+    }
     clean(&project);
     let ran = run(cloud.gg_make(&project, &["-j4", "--fallback"]).env("GG_DIR", project.store())).ok();
     assert_same(&want, &project.manifest());
@@ -271,4 +278,77 @@ fn a_terminal_says_where_steps_run_and_what_they_cost() {
     assert!(screen.end().success());
     let last = screen.text().lines().last().unwrap().to_owned();
     assert!(last.starts_with("gg: ") && last.contains(", about $0.0"), "{last}");
+}
+
+#[test]
+fn each_try_on_a_function_is_in_the_record() {
+    let (cloud, project) = (Cloud::start(&[]), project());
+    run(&mut cloud.gg_make(&project, &["-j4"])).ok();
+    let report = project.report();
+    let mut workers = std::collections::BTreeSet::new();
+    for step in report["steps"].as_array().unwrap() {
+        let tries = step["attempts"].as_array().unwrap();
+        let done = tries.iter().find(|attempt| attempt["end"] == "done").unwrap_or_else(|| panic!("{step}"));
+        assert_eq!(done["engine"], "lambda", "{step}");
+        workers.insert(done["worker"].as_u64().unwrap_or_else(|| panic!("no worker: {step}")));
+        let time = |name: &str| done[name].as_u64().unwrap_or(0);
+        assert!(time("queue_us") > 0 && time("run_us") > 0 && time("bytes_up") > 0 && time("bytes_down") > 0, "{step}");
+        let phases = ["upload_us", "queue_us", "fetch_us", "prepare_us", "run_us", "store_us"];
+        let sum: u64 = phases.into_iter().map(time).sum();
+        assert!(time("sent_us") < time("ended_us") && sum <= time("ended_us") - time("sent_us") + 1000, "{step}");
+    }
+    assert!(workers.iter().copied().eq(0..workers.len() as u64) && workers.len() <= 4, "{workers:?}");
+    let why = project.gg(&["why", "app"]).ok().stdout;
+    assert!(why.starts_with("app (link, exit status 0, on lambda (worker "), "{why}");
+    assert!(why.contains("  until a worker had it") && why.contains("  for its program\n"), "{why}");
+}
+
+#[test]
+fn why_tells_of_the_duplicate_of_a_step_that_lagged() {
+    // One of the four workers takes a hundred times as long.
+    let (cloud, project) = (Cloud::start(&["--fault", "slow=1x100"]), long());
+    run(&mut cloud.gg_make(&project, &["-j8"])).ok();
+    assert!(count(&project, "duplicates_won") > 0, "{}\n{}", project.report()["engines"], cloud.log());
+    let report = project.report();
+    let beaten = |step: &&serde_json::Value| {
+        let tries = step["attempts"].as_array().unwrap();
+        tries.iter().any(|attempt| attempt["end"] == "beaten" && attempt["duplicate"] != true)
+            && tries.iter().any(|attempt| attempt["end"] == "done" && attempt["duplicate"] == true)
+    };
+    let step = report["steps"].as_array().unwrap().iter().find(beaten).unwrap_or_else(|| panic!("{report}"));
+    let why = project.gg(&["why", step["label"].as_str().unwrap()]).ok().stdout;
+    assert!(why.contains("  a try on lambda, beaten\n"), "{why}");
+    assert!(why.contains("  a duplicate, since the first one lagged on lambda (worker "), "{why}");
+    assert!(why.contains("), done\n"), "{why}");
+}
+
+#[test]
+fn a_sandbox_whose_inputs_are_in_the_remote_store_alone() {
+    let (cloud, project) = (Cloud::start(&[]), project());
+    let build = ["build", "--want", "app", "--", "make", "app"];
+    run(&mut cloud.gg(&project, &build)).ok();
+    assert!(project.is_placeholder("main.o"), "nobody has asked for it");
+    let args = ["reproduce", "app", "--", "sh", "-c", "run && cat app"];
+    let made = cloud.gg(&project, &args).output().unwrap();
+    assert_eq!(made.stdout, project.read("app"), "{}", String::from_utf8_lossy(&made.stderr));
+    // Who has no such store set up is told what is missing; so is who has one that does not hold it.
+    for (store, where_to) in
+        [(false, "is not kept in this machine's store"), (true, "is kept neither here nor in s3://")]
+    {
+        let other = self::project();
+        cloud.empty();
+        run(&mut cloud.gg(&other, &build)).ok();
+        cloud.empty();
+        let mut command = if store { cloud.gg(&other, &args) } else { other.command(env!("CARGO_BIN_EXE_gg")) };
+        if !store {
+            command.args(args);
+        }
+        let told = run(&mut command);
+        assert_eq!(told.status, 2, "{}", told.stderr);
+        assert!(
+            told.stderr.contains(where_to) && told.stderr.contains("build again here, then reproduce"),
+            "{}",
+            told.stderr
+        );
+    }
 }

@@ -3,16 +3,21 @@
 mod project;
 mod screen;
 
+mod after_a_failure;
+mod api;
 mod browser;
 mod build_systems;
 #[cfg(feature = "lambda")]
 mod cloud;
 mod command_lines;
+mod commands;
 mod compile_commands;
 mod concurrent;
 mod cross;
+mod cut_short;
 #[cfg(feature = "lambda")]
 mod deploy;
+mod described;
 mod doctor;
 mod documents;
 #[cfg(feature = "lambda")]
@@ -38,6 +43,7 @@ mod report_page;
 mod reproduce;
 mod same_tree;
 mod sandboxes;
+mod sdk;
 mod shared_libraries;
 mod simulation;
 mod slips;

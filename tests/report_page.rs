@@ -71,6 +71,19 @@ fn a_build_in_a_browser() {
     assert!(said.contains("gg-report.html: 3 steps"), "{said}");
     let mut browser = Browser::open(&project.path("gg-report.html"));
     walk(&mut browser, "main.o");
+    // In command lines, its user is found too, and what no name has.
+    browser.evaluate("document.getElementById('commands').click()");
+    assert_eq!(text(browser.evaluate(FOUND)), "2 of 3");
+    let search = |browser: &mut Browser, words: &str| {
+        browser.evaluate("document.getElementById('search').value = ''");
+        browser.evaluate("document.getElementById('search').focus()");
+        browser.write(words);
+        text(browser.evaluate(FOUND))
+    };
+    assert_eq!(search(&mut browser, "-O APP"), "1 of 3");
+    browser.evaluate("document.getElementById('commands').click()");
+    assert_eq!(search(&mut browser, "-o app"), "0 of 3");
+    assert_eq!(search(&mut browser, "main.o"), "1 of 3");
     let step = "document.getElementById('step').innerText";
     browser.evaluate("document.querySelector('#rows .row').click()");
     let described = text(browser.evaluate(step));

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use crate::project::{Project, Ran, run};
+use crate::sandboxes::without_namespaces;
 use crate::screen::Screen;
 
 fn project() -> Project {
@@ -144,4 +145,38 @@ fn a_shell_has_the_terminal() {
     let head = "gg: the sandbox of sub/bad.o (compile, failed: exit status 1, on this machine); its command, which";
     assert!(text.starts_with(head), "{text}");
     assert!(!text.contains("job control"), "{text}");
+}
+
+#[test]
+fn a_step_that_ran_without_a_sandbox() {
+    let project = project();
+    assert_eq!(run(project.gg_make_command(&["-k"]).env("GG_SANDBOX", "plain")).status, 2);
+    let script = "run && cat app";
+    let made = project
+        .command(env!("CARGO_BIN_EXE_gg"))
+        .args(["reproduce", "app", "--", "sh", "-c", script])
+        .output()
+        .unwrap();
+    assert_eq!(made.stdout, project.read("app"), "{}", String::from_utf8_lossy(&made.stderr));
+    let ran = project.gg(&["reproduce", "sub/bad.o", "--", "run"]);
+    assert!(ran.status == 1 && ran.stderr.contains("undeclared (first use"), "{}", ran.stderr);
+}
+
+#[test]
+fn where_there_are_no_namespaces_it_can_be_unpacked() {
+    let project = project();
+    let ran = run(without_namespaces(&mut project.gg_make_command(&["-k"])));
+    assert_eq!(ran.status, 2, "{}", ran.stderr);
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    let ran = run(without_namespaces(command.args(["reproduce", "good.o", "--", "run"])));
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("a sandbox cannot be entered here; --into DIR unpacks it instead"), "{}", ran.stderr);
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    run(without_namespaces(command.args(["reproduce", "good.o", "--into", "out"]))).ok();
+    // What it then needs is said by its own script, and by the README; here, it can have it.
+    let ran = run(without_namespaces(&mut project.command("out/run.sh")));
+    assert!(ran.status != 0 && ran.stderr.contains("unshare"), "{}", ran.stderr);
+    project.sh("out/run.sh").ok();
+    let made = project.path("out/root").join(project.path("good.o").strip_prefix("/").unwrap());
+    assert_eq!(std::fs::read(made).unwrap(), project.read("good.o"));
 }

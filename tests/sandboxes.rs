@@ -12,7 +12,7 @@ fn plainly(project: &Project, args: &[&str]) -> Ran {
 }
 
 /// As in a container whose seccomp profile forbids new namespaces: `unshare` fails with `EPERM`, for root too.
-fn without_namespaces(command: &mut Command) -> &mut Command {
+pub fn without_namespaces(command: &mut Command) -> &mut Command {
     let forbid = || {
         let instruction = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
         // BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K; the first field of `seccomp_data` is the call's number.

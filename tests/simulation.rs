@@ -147,3 +147,25 @@ fn what_is_wrong_is_said_with_its_place() {
     assert!(report.contains("one number of workers"), "{report}");
     assert!(said(&["graph", "--record", "g.txt"]).contains("build something"));
 }
+
+#[test]
+fn what_was_real_before_it_was_used_is_needed_all_the_same() {
+    let project = Project::new();
+    // A reader opens the objects, so they are real when they are archived, and one of them has been moved since.
+    project
+        .write(
+            "Makefile",
+            "app:\n\t$(CC) -c a.c\n\t$(CC) -c b.c\n\tcksum a.o b.o >/dev/null\n\tmv b.o moved.o\n\tar rcs app a.o moved.o\n",
+        )
+        .write("a.c", "int main(void) { return 0; }\n")
+        .write("b.c", "int b;\n");
+    project.gg_make(&[]).ok();
+    project.gg(&["graph", "--record", "graph.txt"]).ok();
+    let text = String::from_utf8(project.read("graph.txt")).unwrap();
+    let id = |label| recorded(&text, label)[0].to_owned();
+    let app = recorded(&text, "app");
+    let needs: std::collections::BTreeSet<String> = app[7].split(',').map(str::to_owned).collect();
+    assert_eq!(needs, [id("a.o"), id("b.o")].into(), "{text}");
+    // What steps make is none of the files that the build began with.
+    assert_eq!((app[4], app[5]), ("0", "0"), "{text}");
+}

@@ -27,7 +27,7 @@ meanings! {
 
 // The table is part of the program and a test parses it.
 static TABLE: LazyLock<Table<Meaning>> = LazyLock::new(|| {
-    Table::parse(include_str!("options/as.txt"), Syntax { clusters: false, terminator: true })
+    Table::parse(include_str!("options/as.txt"), Syntax { clusters: false, terminator: true, ..Syntax::default() })
         .unwrap_or_else(|error| panic!("models/binutils/options/as.txt: {error}"))
 });
 

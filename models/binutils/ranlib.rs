@@ -22,7 +22,7 @@ meanings! {
 
 // The table is part of the program and a test parses it.
 static TABLE: LazyLock<Table<Meaning>> = LazyLock::new(|| {
-    Table::parse(include_str!("options/ranlib.txt"), Syntax { clusters: true, terminator: true })
+    Table::parse(include_str!("options/ranlib.txt"), Syntax { clusters: true, terminator: true, ..Syntax::default() })
         .unwrap_or_else(|error| panic!("models/binutils/options/ranlib.txt: {error}"))
 });
 

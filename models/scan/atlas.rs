@@ -3,23 +3,25 @@
 //! The scans of a build look for the same names in the same directories. So the paths are put together once, and a scan
 //! only has to ask whether what an earlier one found still holds: each file that it meets is looked at once, and each
 //! directory; a directory whose names are known ([`Folder::names`](crate::Folder::names)) then tells by itself what it lacks.
+//!
+//! - `directories`: which one a path leads to, and what it lacks
+//! - `searches`: names that are looked for in several
+
+mod directories;
+mod searches;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Syntax;
 use super::cache::{Cache, Lexed, Name};
-use super::chart::{ChartId, Charts, Route, Step};
-use super::facts::Use;
+use super::chart::Charts;
 use super::hash::QuickMap;
-use super::reached::{Reached, way};
+use super::reached::Reached;
 use crate::{FileKind, Glance, Header, Names, World};
-
-/// How deep a path may be before the scanner suspects a symlink that leads into itself.
-const DEEP: usize = 64;
 
 /// A directory, as it is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,20 +158,6 @@ impl Atlas {
         &self.files[file.0 as usize]
     }
 
-    /// An existing directory by its absolute path; `system` when what is below it belongs to the system.
-    pub fn directory(&mut self, world: &dyn World, path: &Path, system: bool) -> Option<DirId> {
-        let plain = !path.components().any(|part| part == Component::ParentDir);
-        let dir = if plain { self.plain(path) } else { self.wind(world, path)? };
-        if !self.exists(world, dir) {
-            return None;
-        }
-        let named = if system { &mut self.roots } else { &mut self.own };
-        if !named.contains(&dir) {
-            named.push(dir);
-        }
-        Some(dir)
-    }
-
     /// The path of a directory.
     pub fn dir_path(&self, dir: DirId) -> &Path {
         &self.get(dir).path
@@ -188,19 +176,6 @@ impl Atlas {
     /// Whether a file belongs to the system.
     pub fn is_system(&self, file: FileId) -> bool {
         self.root(self.dir_of(file)).is_some()
-    }
-
-    /// The innermost system directory that a directory is or lies below. One that the call names, further in, belongs to the
-    /// project all the same.
-    fn root(&self, dir: DirId) -> Option<DirId> {
-        let path = &self.get(dir).path;
-        let innermost = |named: &[DirId]| {
-            let above = named.iter().copied().filter(|&root| path.starts_with(&self.get(root).path));
-            above.max_by_key(|&root| self.get(root).path.as_os_str().len())
-        };
-        let length = |root: DirId| self.get(root).path.as_os_str().len();
-        let (root, own) = (innermost(&self.roots)?, innermost(&self.own));
-        own.is_none_or(|own| length(own) <= length(root)).then_some(root)
     }
 
     /// The files found in this scan, and the directories that were left by `..`.
@@ -272,116 +247,9 @@ impl Atlas {
         spot.found
     }
 
-    /// What the names that a file, as it was read in this scan, asks for led to in an earlier one with these lists of
-    /// directories, if they still do.
-    pub fn reached(
-        &mut self,
-        world: &dyn World,
-        file: FileId,
-        syntax: Syntax,
-        charts: [ChartId; 2],
-    ) -> Option<Arc<Reached>> {
-        let known = self.files[file.0 as usize].read[syntax as usize].as_mut()?;
-        let at = known.reached.iter().position(|reached| reached.charts == charts)?;
-        known.reached.swap(0, at);
-        let reached = Arc::clone(&known.reached[0]);
-        let holds = reached.lacking.iter().all(|&lacking| self.lacks_still(world, lacking))
-            && reached.targets.iter().all(|&(target, _)| self.glance(world, target) == Some(FileKind::File));
-        holds.then_some(reached)
-    }
-
-    /// Keeps what the names that a file has asked for in this scan led to.
-    pub fn keep_reached(&mut self, file: FileId, syntax: Syntax, charts: [ChartId; 2]) {
-        let Some(known) = &mut self.files[file.0 as usize].read[syntax as usize] else { return };
-        let mut out = Reached { charts, ..Reached::default() };
-        for (at, (lookup, name)) in known.lexed.facts.lookups.iter().zip(&known.lexed.names).enumerate() {
-            let beside = if lookup.quoted { known.beside[at] } else { None };
-            let routes = charts.iter().skip(usize::from(!lookup.quoted)).map(|&chart| self.charts.get(chart, name.id));
-            match if lookup.next { None } else { way(lookup.quoted, beside, routes) } {
-                Some((target, lacking)) => {
-                    out.targets.extend(target.map(|target| (target, lookup.usage != Use::Data)));
-                    out.lacking.extend(lacking);
-                }
-                None => out.rest.push(at),
-            }
-        }
-        out.tidy();
-        known.reached.retain(|reached| reached.charts != charts);
-        known.reached.truncate(Reached::MOST - 1);
-        known.reached.insert(0, Arc::new(out));
-    }
-
     /// What `name` is, looked up in `dir`, or wherever it says when it is absolute.
     pub fn probe(&mut self, world: &dyn World, dir: DirId, name: &[u8]) -> Probe {
         self.look(world, dir, name).found
-    }
-
-    /// Directories that are searched one after the other.
-    pub fn chart(&mut self, dirs: &[DirId]) -> ChartId {
-        self.charts.of(dirs)
-    }
-
-    /// The directories of a chart.
-    pub fn dirs(&self, chart: ChartId) -> &[DirId] {
-        self.charts.dirs(chart)
-    }
-
-    /// The first match of a name in the directories of a chart.
-    pub fn first(&mut self, world: &dyn World, chart: ChartId, name: &Name) -> Probe {
-        if let Some(found) = self.charts.now(chart, name.id, self.scan) {
-            return found;
-        }
-        let found = self.search(world, chart, name);
-        self.charts.note(chart, name.id, self.scan, found);
-        found
-    }
-
-    fn search(&mut self, world: &dyn World, chart: ChartId, name: &Name) -> Probe {
-        if let Some(mut route) = self.charts.take(chart, name.id)
-            && let Some(found) = self.follow(world, &mut route, name)
-        {
-            self.charts.put(chart, name.id, route);
-            return found;
-        }
-        let mut steps = Vec::new();
-        let mut found = Probe::Missing;
-        let mut winding = false;
-        for at in 0..self.dirs(chart).len() {
-            let dir = self.dirs(chart)[at];
-            let spot = self.look(world, dir, name);
-            (found, winding) = (spot.found, winding || spot.winding);
-            if found != Probe::Missing {
-                break;
-            }
-            steps.push(spot.lacking.map_or(Step::Look(dir), Step::Lacks));
-        }
-        if !winding && found != Probe::Device {
-            self.charts.put(chart, name.id, Route { found, steps: steps.into() });
-        }
-        found
-    }
-
-    /// Where a route leads, if it still leads to where it led.
-    fn follow(&mut self, world: &dyn World, route: &mut Route, name: &Name) -> Option<Probe> {
-        for step in &mut route.steps {
-            let misses = match *step {
-                Step::Lacks(lacking) => self.lacks_still(world, lacking),
-                Step::Look(dir) => {
-                    let spot = self.look(world, dir, name);
-                    if let Some(lacking) = spot.lacking.filter(|_| !spot.winding) {
-                        *step = Step::Lacks(lacking);
-                    }
-                    spot.found == Probe::Missing
-                }
-            };
-            if !misses {
-                return None;
-            }
-        }
-        match route.found {
-            Probe::File(file) if self.glance(world, file) != Some(FileKind::File) => None,
-            found => Some(found),
-        }
     }
 
     /// Whether a directory is sure to lack what it lacked.
@@ -452,32 +320,6 @@ impl Atlas {
         spot
     }
 
-    /// What shows that `folder`, a part of a name that does not go back, leads nowhere from `dir`.
-    fn lacks_way(&mut self, world: &dyn World, dir: DirId, folder: &[u8]) -> Option<Lacking> {
-        if folder.starts_with(b"/") {
-            return None;
-        }
-        let mut at = dir;
-        for part in folder.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b".")) {
-            if !self.exists(world, at) {
-                return None;
-            }
-            let lacking = self.lacks(at, part);
-            if lacking.is_some() {
-                return lacking;
-            }
-            let path = self.put_together(at, part);
-            let now = world.glance(&path);
-            match now.kind {
-                None => return Some(Lacking { dir: at, by: Proof::Changes(now.lasts?) }),
-                // What winding paths led to in this scan need not be what they lead to in the next.
-                Some(FileKind::Directory) if self.real.is_empty() => at = self.plain(&path),
-                Some(_) => return None,
-            }
-        }
-        None
-    }
-
     fn put_together(&mut self, dir: DirId, base: &[u8]) -> PathBuf {
         let buffer = &mut self.buffer;
         buffer.clear();
@@ -525,129 +367,6 @@ impl Atlas {
         known.now.kind
     }
 
-    /// Whether there is a directory in this scan.
-    fn exists(&mut self, world: &dyn World, dir: DirId) -> bool {
-        let known = &mut self.dirs[dir.0 as usize];
-        if known.scan != self.scan {
-            known.scan = self.scan;
-            let folder = world.folder(&known.path);
-            known.exists = folder.is_some();
-            let folder = folder.unwrap_or_default();
-            known.changes = folder.changes;
-            known.known = folder.names.map(|names| {
-                if !known.names.as_ref().is_some_and(|old| Arc::ptr_eq(old, &names)) {
-                    known.version += 1;
-                    known.names = Some(names);
-                }
-                known.version
-            });
-        }
-        known.exists
-    }
-
-    /// Where a name is surely not, if the names of the directory are known in this scan and it is not among them.
-    fn lacks(&self, dir: DirId, name: &[u8]) -> Option<Lacking> {
-        let known = self.get(dir);
-        let (names, version) = (known.names.as_ref()?, known.known?);
-        // Names of other letters may be listed in another form.
-        let lacks = name.is_ascii() && !names.contains(OsStr::from_bytes(name));
-        lacks.then_some(Lacking { dir, by: Proof::Names(version) })
-    }
-
-    /// The directory that the leading part of a name, with its last slash, leads to from `dir`, there or not; an error
-    /// where there is none, with the directory that is sure to lack it.
-    fn folder(&mut self, world: &dyn World, dir: DirId, name: &[u8]) -> Result<DirId, Option<Lacking>> {
-        if let Some(&known) = self.get(dir).folders.get(name) {
-            return Ok(known);
-        }
-        let relative = Path::new(OsStr::from_bytes(name));
-        let path = self.get(dir).path.join(relative);
-        if goes_back(name) || path.components().count() > DEEP {
-            let key = (dir, Box::from(name));
-            if let Some(&known) = self.winding.get(&key) {
-                return known.ok_or(None);
-            }
-            let found = self.wind(world, &path);
-            self.winding.insert(key, found);
-            return found.ok_or(None);
-        }
-        if !relative.is_absolute() && self.exists(world, dir) {
-            let first = memchr::memchr(b'/', name).map_or(name, |slash| &name[..slash]);
-            let lacking = if first == b"." { None } else { self.lacks(dir, first) };
-            if lacking.is_some() {
-                return Err(lacking);
-            }
-        }
-        let found = self.plain(&path);
-        // What winding paths led to in this scan need not be what they lead to in the next.
-        if self.real.is_empty() {
-            self.dirs[dir.0 as usize].folders.insert(name.into(), found);
-        }
-        Ok(found)
-    }
-
-    /// A directory, there or not, whose path does not go back; `.` and doubled slashes are taken out.
-    fn plain(&mut self, path: &Path) -> DirId {
-        let path: PathBuf = path.components().collect();
-        let known = self.real.get(path.as_os_str()).or_else(|| self.by_path.get(path.as_os_str()));
-        known.copied().unwrap_or_else(|| self.add(path))
-    }
-
-    /// An existing directory whose path goes back by `..`, or may go in circles. `a/../b` is taken for `b` where that is
-    /// the same directory (symlinks can make it another), so that two headers that include each other as `../x/y.h` come
-    /// to an end. Otherwise it keeps its path, but is one with the directory that the path leads to.
-    fn wind(&mut self, world: &dyn World, path: &Path) -> Option<DirId> {
-        if world.kind(path) != Some(FileKind::Directory) {
-            return None;
-        }
-        let real = world.resolve(path).ok()?;
-        let mut straight = PathBuf::new();
-        let mut spelled = PathBuf::new();
-        for part in path.components() {
-            if part == Component::ParentDir {
-                if spelled.components().next_back() != Some(Component::ParentDir) {
-                    self.crossed.push(spelled.clone());
-                }
-                straight.pop();
-            } else {
-                straight.push(part);
-            }
-            spelled.push(part);
-        }
-        let deep = straight.components().count() > DEEP;
-        if !deep && world.resolve(&straight).is_ok_and(|other| other == real) {
-            return Some(self.plain(&straight));
-        }
-        if let Some(&known) = self.real.get(real.as_os_str()) {
-            return Some(known);
-        }
-        // One that this scan has met under its own name, if there is one.
-        let met = self.by_path.get(real.as_os_str()).copied().filter(|&dir| self.get(dir).scan == self.scan);
-        let dir = match met.or_else(|| self.by_path.get(spelled.as_os_str()).copied()) {
-            Some(dir) => dir,
-            None => self.add(spelled),
-        };
-        self.real.insert(real.into(), dir);
-        Some(dir)
-    }
-
-    fn add(&mut self, path: PathBuf) -> DirId {
-        let id = DirId(self.dirs.len() as u32);
-        self.by_path.insert(path.clone().into(), id);
-        self.dirs.push(Dir {
-            path: path.into(),
-            files: QuickMap::default(),
-            folders: QuickMap::default(),
-            names: None,
-            version: 0,
-            scan: 0,
-            exists: false,
-            known: None,
-            changes: None,
-        });
-        id
-    }
-
     /// The file at an absolute path.
     pub fn at(&mut self, world: &dyn World, path: PathBuf) -> Probe {
         match self.directory(world, Path::new("/"), false) {
@@ -655,22 +374,4 @@ impl Atlas {
             None => Probe::Missing,
         }
     }
-
-    /// Finds every file directly in a directory that `dir` has under this name, if it has one.
-    pub fn all_in(&mut self, world: &dyn World, dir: DirId, name: &[u8]) {
-        let path = self.get(dir).path.join(OsStr::from_bytes(name));
-        // Most are not there, and not worth a place here.
-        if world.kind(&path) != Some(FileKind::Directory) {
-            return;
-        }
-        let Ok(folder) = self.folder(world, dir, &[name, b"/"].concat()) else { return };
-        for entry in world.list(self.dir_path(folder)).unwrap_or_default() {
-            self.probe(world, folder, entry.as_bytes());
-        }
-    }
-}
-
-/// Whether a name goes back by `..`.
-fn goes_back(name: &[u8]) -> bool {
-    name.split(|&byte| byte == b'/').any(|part| part == b"..")
 }

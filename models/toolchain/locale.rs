@@ -89,7 +89,7 @@ fn catalogues(directory: &Path, messages: &[&str], parts: &mut Parts) {
             continue;
         };
         let unversioned = stem.trim_end_matches(|it: char| it.is_ascii_digit() || it == '.');
-        if messages.contains(&unversioned) {
+        if messages.contains(&unversioned) || parts.messages.iter().any(|it| it == stem) {
             parts.file(&directory.join(&name));
         }
     }

@@ -5,11 +5,13 @@
 //! - `elf`: loaders and shared libraries of one program
 //! - `programs`: how a program finds the programs that it starts
 //! - `gcc`, `clang`: what the two compilers are made of
+//! - `described`: what a data file says of its tool
 //! - `locale`: messages and character sets
 //!
 //! The answer holds host paths with their symlinks unresolved; who seals them takes the symlinks on the way too.
 
 mod clang;
+mod described;
 pub mod elf;
 mod gcc;
 mod locale;
@@ -23,6 +25,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::driver::name::{self, Family};
+use crate::tools::Needs;
 use crate::{Environment, FileKind, Reason, World, binutils};
 
 /// What a tool needs to run, as absolute host paths, sorted.
@@ -37,17 +40,17 @@ pub struct Toolchain {
 /// Programs that only start another compiler, by the name of the file behind every symlink.
 const WRAPPERS: &[&str] = &["ccache", "sccache", "distcc", "icecc", "colorgcc", "buildcache", "gomacc", "cachepot"];
 
-/// What `tool` (as PATH finds it, absolute) needs to run under `env`.
+/// What `tool` (as PATH finds it, absolute) needs to run under `env`; `needs` is what a data file says of it, if one does.
 ///
 /// # Errors
 /// [`Reason::Wrapper`] for scripts and compiler caches, [`Reason::MissingInput`] where there is no such file, and
 /// [`Reason::Unsealable`] where a compiler does not say where its parts are.
-pub fn capture(tool: &Path, world: &dyn World, env: &Environment) -> Result<Toolchain, Reason> {
+pub fn capture(tool: &Path, needs: Option<&Needs>, world: &dyn World, env: &Environment) -> Result<Toolchain, Reason> {
     let target = world.resolve(tool).map_err(|_| Reason::MissingInput(tool.to_owned()))?;
     if target.file_name().is_some_and(|name| WRAPPERS.iter().any(|wrapper| name == *wrapper)) {
         return Err(Reason::Wrapper);
     }
-    let mut parts = Parts { world, env, files: BTreeSet::new(), trees: BTreeSet::new() };
+    let mut parts = Parts { world, env, files: BTreeSet::new(), trees: BTreeSet::new(), messages: Vec::new() };
     if parts.is_script(tool)? {
         return Err(Reason::Wrapper);
     }
@@ -59,6 +62,9 @@ pub fn capture(tool: &Path, world: &dyn World, env: &Environment) -> Result<Tool
             parts.plugins(tool)?;
             gcc::capture_wrapper(tool, &mut parts)?;
         }
+    }
+    if let Some(needs) = needs {
+        described::capture(tool, needs, &mut parts)?;
     }
     locale::capture(&mut parts, locale::CATALOGUES);
     Ok(parts.finish())
@@ -77,6 +83,8 @@ struct Parts<'a> {
     env: &'a Environment,
     files: BTreeSet<PathBuf>,
     trees: BTreeSet<PathBuf>,
+    /// The names of message catalogues beside those of compilers and binutils.
+    messages: Vec<String>,
 }
 
 impl Parts<'_> {

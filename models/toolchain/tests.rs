@@ -208,7 +208,7 @@ fn clang_runs_in_its_toolchain_alone() {
 fn wrappers_and_missing_tools() {
     let scratch = Scratch::new().with("ccache", "\x7fELF").with("script", "#!/bin/sh\nexec gcc \"$@\"\n");
     std::os::unix::fs::symlink("ccache", scratch.path("gcc")).unwrap();
-    let capture = |name: &str| capture(&scratch.path(name), &Disk, &Environment::new());
+    let capture = |name: &str| capture(&scratch.path(name), None, &Disk, &Environment::new());
     assert_eq!(capture("gcc"), Err(Reason::Wrapper));
     assert_eq!(capture("script"), Err(Reason::Wrapper));
     assert!(matches!(capture("none"), Err(Reason::MissingInput(_))));
@@ -216,7 +216,7 @@ fn wrappers_and_missing_tools() {
 
 #[test]
 fn a_plain_tool_is_itself_and_its_libraries() {
-    let toolchain = capture(Path::new("/usr/bin/ar"), &Disk, &scratch().env).unwrap();
+    let toolchain = capture(Path::new("/usr/bin/ar"), None, &Disk, &scratch().env).unwrap();
     assert!(toolchain.trees.is_empty());
     for name in ["ar", "ld-linux-x86-64.so.2", "libc.so.6", "liblto_plugin.so"] {
         assert!(toolchain.files.iter().any(|path| path.file_name().is_some_and(|it| it == name)), "{name}");

@@ -1,55 +1,50 @@
-//! Tools described by data files: one TOML file says how a tool's command line names what it reads and writes.
+//! Tools described by data files: one TOML file says how a tool's command line names what it reads and writes, and what the
+//! tool needs to run. The form is documented in `docs/tools.md`.
 //!
-//! ```toml
-//! names = ["squeeze", "squeeze-*"]      # file names of the program; `*` stands for anything
-//! kind = "other"                        # compile, assemble, preprocess, archive, link, strip or other
-//! environment = ["SQUEEZE_LEVEL"]       # variables it looks at, beside PATH, PWD, TMPDIR and those of the language
-//! positional = ["input", "output"]      # what the operands are, in order; ...
-//! rest = "input"                        # ... what further operands are (without this they are unknown)
-//! clusters = true                       # `-ab` means `-a -b`; default false
-//! response-files = true                 # `@file` stands for the arguments in it; default false
-//! default-output = { from = "first", append = ".sq" }   # the output where none is named
+//! What a file does not say makes a call run here: an option or operand that it does not describe, a value or name that it
+//! does not allow, an output that nothing names.
 //!
-//! [[option]]
-//! names = ["-o", "--output"]
-//! operand = "either"                    # see the table in the module `args`
-//! role = "output"
-//! ```
+//! # Layout
 //!
-//! A role is one of
-//!
-//! | role | meaning |
-//! |---|---|
-//! | `flag` | concerns no file |
-//! | `input` | a file that is read |
-//! | `input-directory` | a directory all of whose files, but not those in directories below it, may be read |
-//! | `output` | a file that is written, not executable |
-//! | `executable` | a file that is written and made executable |
-//! | `in-place` | a file that is read and written, and keeps its mode |
-//! | `query` | the tool tells about itself: runs here |
-//! | `reads` | the tool only prints what it reads: runs here |
-//! | `here` | nothing that can be described: runs here |
-//!
-//! `default-output` takes the operand of an option (`from = "-e"`), or the first operand (`from = "first"`), replaces
-//! its suffix by `suffix` if that is given, and adds `append`. A call that names no output and has no default one
-//! writes to standard output and runs here. A call with an option or operand that the file does not describe runs here.
-//!
-//! A description is right only if the command line alone names every file: a tool that follows includes, or that reads
-//! what its inputs name, must have those forms left out or marked `here`.
+//! - `form`: a data file as it is written; `description`: the same, read and checked
+//! - `plan`: a call of a described tool, planned
+//! - `given`: the options and operands of one call
+//! - `limits`: what makes a call run here, whatever its options are
+//! - `writes`: the names of outputs that are derived from others
+//! - `follow`: what inputs name in turn
+//! - `pattern`, `places`: names and paths with `*`
 
 mod description;
+mod follow;
+mod form;
+mod given;
+mod limits;
+mod pattern;
+mod places;
 mod plan;
+mod writes;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use self::description::Description;
+pub use self::form::Needs;
+pub(crate) use self::pattern::fits_one;
+pub(crate) use self::places::matching;
 use crate::{Call, Plan, World};
 
 /// The descriptions that come with the program.
 const EMBEDDED: &[(&str, &str)] = &[
+    ("bison.toml", include_str!("bison.toml")),
+    ("convert.toml", include_str!("convert.toml")),
     ("dwp.toml", include_str!("dwp.toml")),
     ("elfedit.toml", include_str!("elfedit.toml")),
+    ("ffmpeg.toml", include_str!("ffmpeg.toml")),
+    ("flex.toml", include_str!("flex.toml")),
+    ("msgfmt.toml", include_str!("msgfmt.toml")),
     ("patchelf.toml", include_str!("patchelf.toml")),
+    ("protoc.toml", include_str!("protoc.toml")),
+    ("vpxenc.toml", include_str!("vpxenc.toml")),
     ("xxd.toml", include_str!("xxd.toml")),
 ];
 
@@ -73,10 +68,12 @@ pub enum ToolError {
         message: String,
     },
     /// The file contradicts itself.
-    #[error("tool description {path:?}: {what} {word:?}; correct it")]
+    #[error("tool description {path:?}, line {line}: {what} {word:?}; correct it")]
     Meaning {
         /// The file.
         path: PathBuf,
+        /// The line, from 1.
+        line: usize,
         /// What is wrong with the word.
         what: &'static str,
         /// The word.
@@ -114,9 +111,14 @@ impl Tools {
         Ok(Self { tools })
     }
 
-    /// The names of all tools that hold no `*`, for whoever puts stand-ins on PATH.
+    /// What the tool of this name needs to run, if a file describes it.
+    pub(crate) fn needs(&self, name: &OsStr) -> Option<&Needs> {
+        self.tools.iter().find(|tool| tool.is_called(name)).map(|tool| &tool.needs)
+    }
+
+    /// The names of all tools, for whoever puts stand-ins on PATH; `*` stands for anything.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tools.iter().flat_map(|tool| &tool.names).map(String::as_str).filter(|name| !name.contains('*'))
+        self.tools.iter().flat_map(|tool| &tool.names).map(String::as_str)
     }
 
     /// The plan for a call; `None` when no file describes the tool.

@@ -1,9 +1,12 @@
 //! A call of a described tool, planned.
 
-use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
-use super::description::{DefaultOutput, Description, Role};
+use super::description::{Description, Role};
+use super::follow::{Directories, follow};
+use super::given::Given;
+use super::{limits, writes};
 use crate::args::Item;
 use crate::binutils::draft::Draft;
 use crate::{Call, FileKind, Plan, Read, Reason, World};
@@ -23,30 +26,56 @@ fn fill(tool: &Description, draft: &mut Draft<'_>) -> Result<(), Reason> {
     let args = if tool.response_files { draft.arguments()? } else { draft.call.args().to_vec() };
     let items = tool.options.split(&args)?;
     let mut positional = tool.positional.iter().copied();
-    let mut operands = 0_usize;
+    let mut inputs = Vec::new();
     for item in &items {
         match item {
-            Item::Option { meaning, spelling, value } => add(draft, *meaning, spelling, value.as_deref())?,
+            Item::Option { meaning, spelling, value } => {
+                if let (Some(value), Some(values)) = (value, tool.values.get(spelling)) {
+                    limits::value(values, spelling, value)?;
+                }
+                add(tool, draft, &mut inputs, *meaning, spelling, value.as_deref())?;
+            }
             Item::Operand(name) => {
-                operands += 1;
                 let shown = name.to_string_lossy();
                 let role = positional.next().or(tool.rest);
                 let role = role.ok_or_else(|| Reason::Malformed(format!("operand {shown}")))?;
-                add(draft, role, &shown, Some(name))?;
+                add(tool, draft, &mut inputs, role, &shown, Some(name))?;
             }
         }
     }
-    if draft.writes.is_empty() {
-        if operands == 0 && draft.reads.is_empty() {
-            return Err(Reason::NoInput);
-        }
-        let name = tool.default_output.as_ref().and_then(|default| default_output(default, &items));
-        draft.output("out", &name.ok_or(Reason::Stdout)?, false)?;
+    let given = Given::new(tool, &items);
+    if draft.writes.is_empty() && given.operands.is_empty() && draft.reads.is_empty() {
+        return Err(Reason::NoInput);
     }
-    Ok(())
+    limits::around(tool, draft)?;
+    for path in &inputs {
+        limits::input(tool, path, draft)?;
+    }
+    let directories = Directories::of(tool.follow.as_ref(), &given, &draft.call.tool, draft.world);
+    for row in &tool.derived {
+        for name in writes::names(row, &given, &|name| directories.below(name, draft))? {
+            limits::name(tool, &name)?;
+            draft.output("out", &name, false)?;
+        }
+    }
+    if draft.writes.is_empty() {
+        return Err(Reason::Stdout);
+    }
+    if let Some(form) = &tool.follow {
+        follow(form, &directories, &inputs, draft)?;
+    }
+    limits::outputs(tool, &items, &given, draft)?;
+    limits::stdin(tool, &items, draft)
 }
 
-fn add(draft: &mut Draft<'_>, role: Role, spelling: &str, value: Option<&OsStr>) -> Result<(), Reason> {
+fn add(
+    tool: &Description,
+    draft: &mut Draft<'_>,
+    inputs: &mut Vec<PathBuf>,
+    role: Role,
+    spelling: &str,
+    value: Option<&OsStr>,
+) -> Result<(), Reason> {
     match (role, value) {
         (Role::Flag, _) => {}
         (Role::Query, _) => return Err(Reason::Query(spelling.to_owned())),
@@ -55,7 +84,8 @@ fn add(draft: &mut Draft<'_>, role: Role, spelling: &str, value: Option<&OsStr>)
         // A file's role, but the option stands without its optional operand.
         (_, None) => {}
         (Role::Input, Some(name)) => {
-            draft.input(name)?;
+            limits::name(tool, name)?;
+            inputs.push(draft.input(name)?);
         }
         (Role::InputDirectory, Some(name)) => {
             let directory = draft.call.absolute(name);
@@ -69,26 +99,13 @@ fn add(draft: &mut Draft<'_>, role: Role, spelling: &str, value: Option<&OsStr>)
             if name == "-" {
                 return Err(Reason::Stdout);
             }
+            limits::name(tool, name)?;
             draft.output("out", name, role == Role::Executable)?;
         }
         (Role::InPlace, Some(name)) => {
-            draft.in_place("out", name)?;
+            limits::name(tool, name)?;
+            inputs.push(draft.in_place("out", name)?);
         }
     }
     Ok(())
-}
-
-/// The name of the output where no option or operand gives it.
-fn default_output(default: &DefaultOutput, items: &[Item<Role>]) -> Option<OsString> {
-    let from = items.iter().find_map(|item| match item {
-        Item::Operand(name) if default.from == "first" => Some(name.as_os_str()),
-        Item::Option { spelling, value, .. } if *spelling == default.from => value.as_deref(),
-        _ => None,
-    })?;
-    let mut name = match &default.suffix {
-        Some(suffix) => Path::new(from).with_extension(suffix.trim_start_matches('.')).into_os_string(),
-        None => from.to_owned(),
-    };
-    name.push(&default.append);
-    Some(name)
 }

@@ -123,8 +123,8 @@ def test_pickle(maths: ModuleType) -> None:
 
 
 def test_dynamic(maths: ModuleType) -> None:
-    assert gg.force(maths.fib(7)).value() == 13
-    assert gg.force(maths.total(gg.text("1 2 3 4"))).value() == 10
+    assert gg.force(maths.fib(5)).value() == 5
+    assert gg.force(maths.total(gg.text("1 2 3"))).value() == 6
     Path("some.txt").write_text("1\n2\n")
     assert gg.force(maths.same(Path("some.txt"))).value() == ["some.txt", 2, "again"]
     with pytest.raises(gg.ProgramError, match="in json"):

@@ -37,7 +37,7 @@ def test_outputs_are_inputs() -> None:
 
 def test_a_program_that_a_thunk_has_made() -> None:
     made = shell("printf '#!/bin/sh\\necho made\\n' > tool", outputs="tool")
-    assert gg.force(shell("./tool", inputs={"tool": made["out"].chmod(0o755)})).stdout == "made\n"
+    assert gg.force(shell("./tool", inputs={"tool": made["out"].chmod(0o755)}, programs=["/bin/sh"])).stdout == "made\n"
 
 
 def test_a_deep_chain_is_no_recursion() -> None:
@@ -59,7 +59,7 @@ def test_what_is_shared_runs_once() -> None:
 def test_thunks_without_capture_use_what_is_among_their_inputs() -> None:
     script = gg.text("#!/bin/sh\necho $0 $1\n", mode=0o755)
     session = gg.default_session()
-    captured = session._ask("capture", program="sh")
+    captured = session._ask("capture", program="/bin/sh")
     inputs = {at: gg.Source(stated) for at, stated in captured["inputs"].items()}
     thunk = gg.thunk("/tool", ["x"], inputs={**inputs, "/tool": script}, capture=False)
     assert gg.force(thunk).stdout == "/tool x\n"
@@ -74,11 +74,11 @@ def fib(n: int) -> gg.Thunk:
     }
     # What the script imports is captured from beside it.
     Path("graph.py").write_bytes(Path(gg.graph.__file__).read_bytes())
-    return gg.python("fib.py", [str(n)], inputs=script, outputs="/out", dynamic=True, programs=["sh"])
+    return gg.python("fib.py", [str(n)], inputs=script, outputs="/out", dynamic=True, programs=["/bin/sh"])
 
 
 def test_a_program_states_a_graph_with_the_module_it_brings_along() -> None:
-    assert gg.force(fib(7)).json() == 13
+    assert gg.force(fib(5)).json() == 5
 
 
 def test_what_a_graph_names_is_what_its_thunk_has() -> None:
@@ -97,7 +97,7 @@ def test_what_a_graph_names_is_what_its_thunk_has() -> None:
         inputs={"/given": "given ", "/bin/join": join},
         outputs={"out": "/out", "side": "/side"},
         dynamic=["out"],
-        programs=["sh", "cat"],
+        programs=["/bin/sh", "cat"],
     )
     result = gg.force(thunk)
     assert result["out"].bytes() == b"given sidetext\xff"
@@ -106,7 +106,7 @@ def test_what_a_graph_names_is_what_its_thunk_has() -> None:
 
 def test_a_graph_that_is_none() -> None:
     thunk = shell("printf 'gg-graph 1\\n{\"thunks\": 3}' > out", outputs="out", dynamic=True, label="no graph")
-    with pytest.raises(gg.ProgramError, match="no graph.*thunks|thunks.*") as caught:
+    with pytest.raises(gg.ProgramError, match="no graph.*malformed graph") as caught:
         gg.force(thunk)
     assert caught.value.label == "no graph"
 

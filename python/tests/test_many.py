@@ -52,10 +52,11 @@ def test_the_first_failure_ends_a_map() -> None:
         )
 
     begun = time.monotonic()
-    results = gg.map(make, range(3))
-    assert next(results).json() == 0
-    with pytest.raises(gg.ProgramError, match="number one"):
-        next(results)
+    with gg.Session() as session:
+        results = session.map(make, range(3))
+        assert next(results).json() == 0
+        with pytest.raises(gg.ProgramError, match="number one"):
+            next(results)
     assert time.monotonic() - begun < 50
 
 
@@ -65,14 +66,15 @@ def test_the_same_thunk_twice() -> None:
 
 
 def test_cancel() -> None:
-    future = gg.submit(sleep(60))
-    assert future.cancel() and future.cancelled() and future.cancel()
-    with pytest.raises(concurrent.futures.CancelledError):
-        future.result()
-    assert concurrent.futures.wait([future], timeout=5).not_done == set()
-    done = gg.submit(square(3))
-    done.result()
-    assert not done.cancel()
+    with gg.Session() as session:
+        future = session.submit(sleep(60))
+        assert future.cancel() and future.cancelled() and future.cancel()
+        with pytest.raises(concurrent.futures.CancelledError):
+            future.result()
+        assert concurrent.futures.wait([future], timeout=5).not_done == set()
+        done = session.submit(square(3))
+        done.result()
+        assert not done.cancel()
 
 
 def test_callbacks_read_values_and_do_not_wait() -> None:
@@ -105,7 +107,8 @@ def test_asyncio() -> None:
         ticking.cancel()
         assert ticks > 5
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(gg.aforce(sleep(60)), 0.5)
+            with gg.Session() as session:
+                await asyncio.wait_for(session.aforce(sleep(60)), 0.5)
         with pytest.raises(gg.ProgramError):
             await gg.aforce(gg.thunk("false"))
         return list(results[:2])

@@ -11,7 +11,9 @@ import gg
 
 
 def run(script: str, **more: object) -> gg.Result:
-    return gg.force(gg.thunk("sh", ["-c", script], programs=["cat", "ls", "stat", "readlink", "chmod"], **more))  # type: ignore[arg-type]
+    return gg.force(
+        gg.thunk("sh", ["-c", script], programs=["/bin/sh", "cat", "ls", "stat", "readlink", "chmod"], **more)
+    )  # type: ignore[arg-type]
 
 
 def test_text_and_bytes_are_contents() -> None:

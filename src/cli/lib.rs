@@ -9,7 +9,7 @@
 //! - `session`: what becomes of each tool call
 //! - `engine`: the coordinator and the worker processes; `history`: how long steps took
 //! - `signals`: ending in order
-//! - `report`: what is taken down of a build, and shown; `console`, `size`, `shell`: what a person sees; `compile_commands`: what language servers see
+//! - `report`: what is taken down of a build, and shown; `console`, `size`, `shell`: what a person sees; `lock`: whether another gg is alive; `compile_commands`: what language servers see
 //! - `graph`: who uses whose outputs, and pictures of that
 //! - `deploy`: what a cloud's engine needs, put into an account
 //! - `manual`: what gg says of itself: help, manual pages
@@ -37,6 +37,7 @@ mod front;
 mod graph;
 mod history;
 mod inspect;
+mod lock;
 mod manual;
 mod pending;
 mod report;

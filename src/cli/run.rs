@@ -102,6 +102,17 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         .with_context(|| format!("cannot set up a session in {}", sessions.display()))?;
     let placeholders = Arc::new(Placeholders::new(journal));
     let recorder = Arc::new(Recorder::new(began.0));
+    let runs = Runs::of(&settings.directory, &root);
+    let began_as = Record {
+        version: report::VERSION,
+        gg: env!("CARGO_PKG_VERSION").to_owned(),
+        root: root.clone(),
+        command: build.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        started: began.1.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        ..Record::default()
+    };
+    // Without, a build that is killed is not missed by `gg report`; that is no reason not to build.
+    let underway = runs.begin(&began_as).ok();
     let delivering = |recorder: &Arc<Recorder>| {
         let (store, placeholders, console) = (Arc::clone(&store), Arc::clone(&placeholders), Arc::clone(&console));
         Arc::new(Deliveries::new(store, placeholders, console, Arc::clone(recorder)))
@@ -134,6 +145,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         console.end();
         let directory = placeholders.journal().directory().to_path_buf();
         let _ = std::fs::remove_dir_all(directory);
+        drop(underway);
         signals::die_of(interruption.signal());
     }
 
@@ -237,13 +249,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         say_done(&console, &forces, began.0.elapsed());
     }
     let (here, notices) = recorder.take_calls();
-    let runs = Runs::of(&settings.directory, &root);
     let record = Record {
-        version: report::VERSION,
-        gg: env!("CARGO_PKG_VERSION").to_owned(),
-        root,
-        command: build.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
-        started: began.1.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         wall_ms: began.0.elapsed().as_millis() as u64,
         command_ended_us: Some(command_ended.as_micros() as u64),
         status: Some(code),
@@ -254,10 +260,11 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         bypassed: guard.bypassed(),
         engines: forces.report(),
         notices,
-        ..Record::default()
+        ..began_as
     };
     // The build is done; what cannot be noted down does not undo it.
     let recorded = runs.save(&record, recorder.take_steps()).map(drop);
+    drop(underway);
     for saved in [recorded, store.save_stamps().map_err(io::Error::other), session.save()] {
         let Err(error) = saved else { continue };
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));

@@ -27,13 +27,12 @@ pub fn unpack(session: &Path, path: &OsStr, models: &Models) -> io::Result<PathB
     fs::set_permissions(&stub, fs::Permissions::from_mode(0o755))?;
     let bin = session.join(BIN);
     fs::create_dir(&bin)?;
-    let described: BTreeSet<OsString> = models.described_tools().map(OsString::from).collect();
-    let is_tool = |name: &OsString| Models::is_tool_name(name) || described.contains(name);
+    let tools = models.tool_names();
     let mut names = BTreeSet::new();
     for directory in std::env::split_paths(path).filter(|directory| directory.is_absolute()) {
         // A directory on PATH that cannot be read leads to nothing.
         let Ok(entries) = fs::read_dir(&directory) else { continue };
-        names.extend(entries.flatten().map(|entry| entry.file_name()).filter(&is_tool));
+        names.extend(entries.flatten().map(|entry| entry.file_name()).filter(|name| tools.has(name)));
     }
     // Further names of one link cost a third of what further links do, to make and to remove.
     let mut link: Option<PathBuf> = None;

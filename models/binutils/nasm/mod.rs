@@ -60,7 +60,7 @@ static NASM: LazyLock<Table<Meaning>> = LazyLock::new(|| table("nasm", include_s
 static YASM: LazyLock<Table<Meaning>> = LazyLock::new(|| table("yasm", include_str!("../options/yasm.txt")));
 
 fn table(name: &str, text: &str) -> Table<Meaning> {
-    Table::parse(text, Syntax { clusters: false, terminator: true })
+    Table::parse(text, Syntax { clusters: false, terminator: true, ..Syntax::default() })
         .unwrap_or_else(|error| panic!("models/binutils/options/{name}.txt: {error}"))
 }
 

@@ -15,15 +15,20 @@ comes of it; :class:`Error` and its kinds are what goes wrong; :mod:`gg.graph` i
 from inside of one.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any, List
+
 from . import graph
 from .calls import Function, function
-from .default import aforce, as_completed, default_session, force, map, submit
-from .errors import Cancelled, DependencyError, Error, InfrastructureError, ProgramError, RequestError
-from .future import Future
 from .graph import Graph, Output, Source, Thunk
-from .result import Result, Value
-from .session import Session
 from .state import directory, file, object, python, symlink, text, thunk, tree
+
+if TYPE_CHECKING:
+    from .default import aforce, as_completed, default_session, force, map, submit
+    from .errors import Cancelled, DependencyError, Error, InfrastructureError, ProgramError, RequestError
+    from .future import Future
+    from .result import Result, Value
+    from .session import Session
 
 __version__ = "0.1.0"
 
@@ -60,3 +65,24 @@ __all__ = [
     "thunk",
     "tree",
 ]
+
+#: What is imported when it is used first. In a sandbox, where this package is imported for each call of a function, it is not.
+_LATER = {
+    "default": ("aforce", "as_completed", "default_session", "force", "map", "submit"),
+    "errors": ("Cancelled", "DependencyError", "Error", "InfrastructureError", "ProgramError", "RequestError"),
+    "future": ("Future",),
+    "result": ("Result", "Value"),
+    "session": ("Session",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LATER.items():
+        if name in names:
+            made = globals()[name] = getattr(importlib.import_module("." + module, __name__), name)
+            return made
+    raise AttributeError(f"module 'gg' has no attribute {name!r}")
+
+
+def __dir__() -> List[str]:
+    return sorted(__all__)

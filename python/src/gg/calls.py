@@ -86,7 +86,9 @@ class Function:
         """The call as a thunk; nothing runs. An argument may be another call: the function gets what that returns. A
         path, a :class:`gg.Value`, an output or a source is given to it as a path of its sandbox.
         """
-        inputs: Dict[str, Optional[Input]] = {path: None for path in Worker.arguments or ()}
+        inputs: Dict[str, Optional[Input]] = {}
+        # Whatever they are called in this process's own thunk, from which they would be inherited.
+        taken = {path: None for path in Worker.arguments or ()}
 
         def stated(value: Any) -> Tuple[str, Any]:
             place = f"{PLACE}/arguments/{len(inputs)}"
@@ -111,8 +113,8 @@ class Function:
             "args": [stated(value) for value in args],
             "kwargs": {name: stated(value) for name, value in kwargs.items()},
         }
-        call["arguments"] = [path for path, value in inputs.items() if value is not None]
-        inputs[CALL] = json.dumps(call)
+        call["arguments"] = list(inputs)
+        inputs = {**taken, **inputs, CALL: json.dumps(call)}
         said = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
         label = f"{self.function.__qualname__}({', '.join(said)})"
         label = label if len(label) <= LABEL else label[: LABEL - 1] + "…"
@@ -233,8 +235,8 @@ def function(
     >>> from numbers_here import add, fib
     >>> gg.force(add(add(1, 2), 4)).value()
     7
-    >>> gg.force(fib(5)).value()
-    5
+    >>> gg.force(fib(4)).value()
+    3
     """
     options = {
         "packages": tuple(packages),

@@ -6,10 +6,12 @@ import builtins
 import json
 import os
 import pickle
+import sys
 import tempfile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
+from .calls import MAIN
 from .errors import text_of
 from .graph import Source, octal, word
 
@@ -59,6 +61,8 @@ class Value(Source):
 
     def unpickle(self) -> Any:
         """The object that was pickled. Runs what the pickle says: only for what comes from a program that you trust."""
+        # What the main program's classes are called where they were pickled.
+        sys.modules.setdefault(MAIN, sys.modules["__main__"])
         return pickle.loads(self.bytes())
 
     def save(self, path: "str | os.PathLike[str]", mode: Optional[int] = None) -> None:
@@ -75,7 +79,7 @@ class Result:
     """A thunk that was forced. Where there is one output, what can be asked of it can be asked of the result:
 
     >>> import gg
-    >>> result = gg.force(gg.thunk("sh", ["-c", "echo done; expr 6 '*' 7 > answer"], outputs="answer"))
+    >>> result = gg.force(gg.thunk("sh", ["-c", "echo done; echo 42 > answer"], outputs="answer"))
     >>> result.text(), result.json(), result.stdout
     ('42\\n', 42, 'done\\n')
     """

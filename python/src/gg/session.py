@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import os
 import threading
@@ -221,6 +220,9 @@ class Session:
 
     async def aforce(self, thunk: Thunk) -> Result:
         """Forces a thunk, for asyncio: other tasks go on. Cancelling the task cancels it."""
+        # Imported where it is needed: it takes longer than all the rest.
+        import asyncio
+
         loop = asyncio.get_running_loop()
         # Starting gg and capturing a program take a moment.
         submitting = loop.run_in_executor(None, self.submit, thunk)

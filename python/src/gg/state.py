@@ -18,7 +18,7 @@ def text(content: "str | bytes", mode: Optional[int] = None) -> Source:
     >>> import gg
     >>> script = gg.text("#!/bin/sh\\nwc -l < words > out\\n", mode=0o755)
     >>> inputs = {"count": script, "words": "a\\nb\\n"}
-    >>> made = gg.thunk("sh", ["-c", "./count"], inputs=inputs, outputs="out", programs=["wc"])
+    >>> made = gg.thunk("sh", ["-c", "./count"], inputs=inputs, outputs="out", programs=["/bin/sh", "wc"])
     >>> int(gg.force(made).text())
     2
     """

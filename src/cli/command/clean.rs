@@ -14,7 +14,7 @@ use crate::settings::Settings;
 /// When a build runs and `force` is not given, or something cannot be deleted.
 pub fn run(force: bool, settings: &Settings) -> Result<i32> {
     Store::open(&settings.directory)?.clean(force)?;
-    for folder in ["reports", "pending", "sessions", "history"] {
+    for folder in ["reports", "pending", "sessions", "history", "bytecode"] {
         let path = settings.directory.join(folder);
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match removed {

@@ -10,7 +10,7 @@ use gg_store::Store;
 
 use crate::console::Console;
 use crate::engine::Forces;
-use crate::report::{self, Forced, Record, Recorder, Runs};
+use crate::report::{self, Forced, Record, Recorder, Runs, Underway};
 use crate::run::STEP_FAILED;
 use crate::session::{Deliveries, Journal, Placeholders};
 use crate::settings::Settings;
@@ -39,6 +39,16 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     ));
     let runs = Runs::of(&settings.directory, &root);
     let before = runs.numbers().ok().and_then(|numbers| runs.load(*numbers.last()?).ok());
+    let names = files.iter().map(|file| file.to_string_lossy().into_owned());
+    let began_as = Record {
+        version: report::VERSION,
+        gg: env!("CARGO_PKG_VERSION").to_owned(),
+        root: root.clone(),
+        command: ["gg", "force"].map(str::to_owned).into_iter().chain(names).collect(),
+        started: started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        ..Record::default()
+    };
+    let underway = Arc::new(runs.begin(&began_as).ok());
     let next = Arc::clone(&deliveries) as _;
     let observer = Arc::new(Forced::new(Arc::clone(&store), Arc::clone(&recorder), before, next));
     let forces = Forces::start(Arc::clone(&store), settings, observer, true, &Arc::default(), &console, begun)?;
@@ -48,12 +58,13 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
 
     let failing = Arc::clone(&deliveries);
     console.follow(forces.status(root.clone(), began, || false, move || failing.failures().count().0));
-    let (coordinator, told) = (Arc::clone(&forces.coordinator), Arc::clone(&console));
+    let (coordinator, told, ended) = (Arc::clone(&forces.coordinator), Arc::clone(&console), Arc::clone(&underway));
     drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
         let arrived = stop.wait();
         told.end();
         // What is not computed yet stays a placeholder.
         coordinator.cancel_all();
+        ended.iter().for_each(Underway::end);
         signals::die_of(arrived.signal);
     }));
 
@@ -84,25 +95,20 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     pending::store(&settings.directory, &root, &still)?;
     let status = if failed > 0 { STEP_FAILED } else { 0 };
     let (_, notices) = recorder.take_calls();
-    let names = files.iter().map(|file| file.to_string_lossy().into_owned());
     let record = Record {
-        version: report::VERSION,
-        gg: env!("CARGO_PKG_VERSION").to_owned(),
-        root,
-        command: ["gg", "force"].map(str::to_owned).into_iter().chain(names).collect(),
-        started: started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         wall_ms: begun.elapsed().as_millis() as u64,
         status: Some(status),
         lazy: true,
         sandbox: forces.sandbox.clone(),
         engines: forces.report(),
         notices,
-        ..Record::default()
+        ..began_as
     };
     // The files are there; what cannot be noted down does not undo it.
     if let Err(error) = runs.save(&record, recorder.take_steps()) {
         console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
     }
+    underway.iter().for_each(Underway::end);
     let directory = placeholders.journal().directory().to_path_buf();
     drop(std::fs::remove_dir_all(directory));
     Ok(status)

@@ -113,7 +113,17 @@ fn record(file: &Path, settings: &Settings) -> Result<i32> {
             output_bytes: entry.output_bytes,
             ..RecordedStep::default()
         };
-        let mut needs: BTreeSet<u32> = BTreeSet::new();
+        // What was real when the step was inferred, its thunk does not tell from a source: the record does.
+        let own = places.get(name).copied().unwrap_or_default();
+        let told = entry.needs.iter().filter_map(|&need| report.steps.get(need as usize)?.thunk.parse::<Name>().ok());
+        let told: Vec<(Name, u32)> = told.filter_map(|need| Some((need, *places.get(&need)?))).collect();
+        let told: Vec<(Name, u32)> = told.into_iter().filter(|&(_, place)| place < own).collect();
+        let mut made: HashSet<Name> = HashSet::new();
+        for (need, _) in &told {
+            let reduction = store.reduction(need)?;
+            made.extend(reduction.iter().flat_map(|made| made.outputs.values()).map(|made| *made.object.name()));
+        }
+        let mut needs: BTreeSet<u32> = told.into_iter().map(|(_, place)| place).collect();
         for input in thunk.inputs.values() {
             // Trees are system directories: they are the toolchain's.
             let Input::File { object, .. } = input else { continue };
@@ -128,7 +138,7 @@ fn record(file: &Path, settings: &Settings) -> Result<i32> {
                     None => store.reduction(other)?.and_then(|made| Some(*made.outputs.get(tag)?.object.name())),
                 },
             };
-            if let Some(value) = value {
+            if let Some(value) = value.filter(|value| !made.contains(value)) {
                 step.input_bytes += value.length();
                 step.new_bytes += if seen.insert(value) { value.length() } else { 0 };
             }

@@ -110,8 +110,7 @@ fn show(record: &Record, step: &StepRecord, said: &Said, settings: &Settings) ->
     }
     eprintln!("{head}\n    {}", words::command(step));
     for attempt in step.attempts.iter().filter(|attempt| attempt.trouble.is_some()) {
-        let (on, end) = (words::on(&attempt.engine), attempt.end.name());
-        eprintln!("    a try {on}: {end}: {}", attempt.trouble.as_deref().unwrap_or_default());
+        eprintln!("    {}", words::attempt(attempt));
     }
     let (stdout, stderr) = match said {
         Said::Text(stdout, stderr) if stdout.is_empty() && stderr.is_empty() => {

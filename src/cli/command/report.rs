@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::args::ReportArgs;
-use crate::report::{self, Record, RunName, Runs};
+use crate::report::{self, Begun, Record, RunName, Runs};
 use crate::settings::Settings;
 
 /// Shows the record of a run.
@@ -87,7 +87,8 @@ fn list(settings: &Settings) -> Result<i32> {
             }
             // It may just have been replaced.
             Err(error) => writeln!(out, "{number:>5}  {error}"),
-        })
+        })?;
+        unrecorded(settings).map_or(Ok(()), |(why, _)| writeln!(out, "    -  {why}"))
     })?;
     Ok(0)
 }
@@ -109,6 +110,9 @@ pub fn named(name: &RunName, settings: &Settings) -> Result<Record> {
         RunName::File(file) => return read(file),
         _ => here(settings)?,
     };
+    if *name == RunName::Last {
+        tell_unrecorded(settings);
+    }
     let number = match (name, &numbers[..]) {
         (RunName::Number(number), _) if numbers.contains(number) => *number,
         (RunName::Number(number), _) => {
@@ -123,13 +127,37 @@ pub fn named(name: &RunName, settings: &Settings) -> Result<Record> {
     runs.load(number).with_context(|| format!("the record of run {number} in {}", settings.directory.display()))
 }
 
+/// Says so where the last build here has no record, and an older one is shown.
+fn tell_unrecorded(settings: &Settings) {
+    let Some((begun, last)) = unrecorded(settings) else { return };
+    let last = last.map_or(String::new(), |last| format!("; what follows is run {last}, the one before it"));
+    eprintln!("gg: {begun}{last}");
+}
+
+/// What there is to say of a build that has begun here and has no record, and the number of the run before it.
+fn unrecorded(settings: &Settings) -> Option<(String, Option<u64>)> {
+    let root = std::env::current_dir().ok()?;
+    let (Begun { record, goes_on }, last) = Runs::unrecorded(&settings.directory, &root)?;
+    let which =
+        format!("the last build here ({}, begun {} UTC)", record.command.join(" "), report::moment(record.started));
+    Some(if goes_on {
+        (format!("{which} still goes on"), last)
+    } else {
+        (format!("{which} did not end in order, since gg was killed or the machine stopped: it has no record"), last)
+    })
+}
+
 const NONE: &str = "there is no report yet; build something with gg-make first";
 
 /// The runs that are meant here, and their numbers, of which there is at least one.
 fn here(settings: &Settings) -> Result<(Runs, Vec<u64>)> {
     let root = std::env::current_dir().context("the current directory is gone")?;
     let at = || format!("cannot look for records in {}", settings.directory.display());
-    let runs = Runs::nearest(&settings.directory, &root).with_context(at)?.context(NONE)?;
+    let none = || match unrecorded(settings) {
+        Some((why, None)) => why,
+        _ => NONE.to_owned(),
+    };
+    let runs = Runs::nearest(&settings.directory, &root).with_context(at)?.with_context(none)?;
     let numbers = runs.numbers().with_context(at)?;
     Ok((runs, numbers))
 }

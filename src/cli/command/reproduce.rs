@@ -22,6 +22,8 @@ pub fn run(what: &OsStr, into: Option<&Path>, command: &[OsString], settings: &S
     let _lease = store.lease()?;
     let found = find(what, &store, settings)?;
     let step = Sandboxed::of(&found, &store)?;
+    #[cfg(feature = "lambda")]
+    crate::inspect::bring(&step, &store, settings)?;
     if let Some(folder) = into {
         unpack(&found, &step, &store, folder)?;
         println!("{}: the sandbox of {}; run.sh runs its command", folder.display(), found.label());

@@ -1,6 +1,6 @@
 //! A coordinator whose results go to whoever asked for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -27,10 +27,20 @@ pub struct Ended {
 
 type Tell = Box<dyn FnOnce(&Ended) + Send>;
 
+/// Somebody who asked for a thunk.
+struct Waiting {
+    asker: u64,
+    /// The thunk had ended before.
+    known: bool,
+    tell: Tell,
+}
+
 /// Who is to be told of what.
 #[derive(Default)]
 struct Routes {
-    waiting: HashMap<Name, Vec<(u64, Tell)>>,
+    waiting: HashMap<Name, Vec<Waiting>>,
+    /// What had a result before it was asked for again.
+    known: HashSet<Name>,
     /// What failed, and what a person calls it; a thunk that needs one of these says so.
     failed: HashMap<Name, Arc<ThunkFailure>>,
     labels: HashMap<Name, String>,
@@ -73,6 +83,9 @@ impl Observer for Router {
             {
                 routes.failed.insert(done.name, failure.clone());
             }
+            if done.result.is_ok() {
+                routes.known.insert(done.name);
+            }
             routes.waiting.remove(&done.name).unwrap_or_default()
         };
         if tells.is_empty() {
@@ -85,8 +98,9 @@ impl Observer for Router {
                 Served::FromCache | Served::NotRun => None,
             },
         };
-        for (_, tell) in tells {
-            tell(&ended);
+        for Waiting { known, tell, .. } in tells {
+            let engine = ended.engine.clone().filter(|_| !known);
+            tell(&Ended { engine, ..ended.clone() });
         }
     }
 
@@ -155,14 +169,16 @@ impl Forcer {
     }
 
     fn ask(&self, name: Name, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
-        self.router.lock().waiting.entry(name).or_default().push((asker, Box::new(tell)));
+        let mut routes = self.router.lock();
+        let known = routes.known.contains(&name);
+        routes.waiting.entry(name).or_default().push(Waiting { asker, known, tell: Box::new(tell) });
     }
 
     /// Tells this asker nothing more. What was begun for it goes on, and is kept.
     pub fn forget(&self, asker: u64) {
         let mut routes = self.router.lock();
         for tells in routes.waiting.values_mut() {
-            tells.retain(|(who, _)| *who != asker);
+            tells.retain(|waiting| waiting.asker != asker);
         }
         routes.waiting.retain(|_, tells| !tells.is_empty());
     }

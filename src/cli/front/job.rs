@@ -157,7 +157,9 @@ impl Job {
     pub fn hint(&self, failed: &Failed, cwd: &Path) -> Option<String> {
         failed.status.or(failed.signal)?;
         if let Some(program) = not_found(&failed.stderr) {
-            return Some(format!("{program} is no program of the sandbox: if the command starts it, say --program {program}"));
+            return Some(format!(
+                "{program} is no program of the sandbox: if the command starts it, say --program {program}"
+            ));
         }
         let is_input = |path: &Path| self.inputs.iter().any(|input| path.starts_with(input));
         let is_output = |path: &Path| self.outputs.values().any(|output| output == path);

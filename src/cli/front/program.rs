@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use gg_capture::{Captured, Need, Request, capture};
-use gg_ir::{AbsPath, Entry, Input, Name, Reference, Tree};
+use gg_ir::{AbsPath, Entry, Input, Kind, Name, Reference, Tree};
 use gg_store::{Stamp, Store};
 
 /// A program that was captured, in the store.
@@ -20,6 +20,9 @@ pub struct Program {
     /// What a thunk that runs it has as inputs: a tree at `/`, and what lies over parts of that.
     pub inputs: BTreeMap<AbsPath, Input>,
 }
+
+/// Where compiled Python modules are kept, in the store's directory.
+const BYTECODE: &str = "bytecode";
 
 /// The programs that were captured, each once, for as long as none of its files has changed.
 #[derive(Default)]
@@ -33,6 +36,7 @@ impl Programs {
     /// # Errors
     /// When it cannot be captured; the text says which file is at fault.
     pub fn capture(&self, store: &Store, request: &Request) -> Result<Arc<Program>> {
+        let request = &Request { bytecode: Some(store.dir().join(BYTECODE)), ..request.clone() };
         let key = format!("{request:?}");
         if let Some((known, files)) = self.lock().get(&key)
             && files.iter().all(|(path, stamp)| Stamp::of(path).is_ok_and(|now| now == *stamp))
@@ -90,6 +94,7 @@ fn entry(store: &Store, path: &AbsPath, need: &Need) -> Result<Option<Entry>> {
             let mode = fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.mode() & 0o7777;
             Some(Entry::File { content: take_in(store, file)?, mode })
         }
+        Need::Text(text) => Some(Entry::File { content: store.put(Kind::Value, text)?, mode: 0o644 }),
         Need::Symlink(target) => Some(Entry::Symlink(target.clone())),
         Need::Tree(subtree) => {
             let name = store.snapshot_without(&subtree.directory, &|path| subtree.leaves_out(path));

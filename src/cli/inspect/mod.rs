@@ -12,6 +12,8 @@ mod causes;
 mod differences;
 mod find;
 mod reason;
+#[cfg(feature = "lambda")]
+mod remote;
 mod sandbox;
 mod sources;
 mod story;
@@ -21,6 +23,8 @@ pub mod words;
 
 pub use find::{Found, find};
 pub use reason::{Earlier, reason};
+#[cfg(feature = "lambda")]
+pub use remote::bring;
 pub use sandbox::Sandboxed;
 pub use story::{place, time};
 pub use unpack::unpack;

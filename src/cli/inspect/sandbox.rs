@@ -57,16 +57,20 @@ impl Sandboxed {
         Job { thunk, description: &self.thunk, resolved, timeout: Duration::MAX, terminal: false }
     }
 
-    /// An error of the worker's, with the path of the input that it is about.
-    pub fn explained(&self, error: WorkerError) -> anyhow::Error {
-        let (WorkerError::Missing(lost) | WorkerError::Corrupt(lost)) = &error else { return error.into() };
+    /// The path of the input that is this object.
+    pub fn path_of(&self, lost: &Name) -> Option<String> {
         let is_lost = |input: &Input| match input {
             Input::File { object: Reference::Value(value), .. } | Input::Tree(value) => value == lost,
             Input::File { object, .. } => self.resolved.get(object) == Some(lost),
             _ => false,
         };
-        let path = self.thunk.inputs.iter().find(|(_, input)| is_lost(input)).map(|(path, _)| path);
-        let what = path.map_or_else(|| lost.to_string(), AbsPath::to_string);
+        self.thunk.inputs.iter().find(|(_, input)| is_lost(input)).map(|(path, _)| path.to_string())
+    }
+
+    /// An error of the worker's, with the path of the input that it is about.
+    pub fn explained(&self, error: WorkerError) -> anyhow::Error {
+        let (WorkerError::Missing(lost) | WorkerError::Corrupt(lost)) = &error else { return error.into() };
+        let what = self.path_of(lost).unwrap_or_else(|| lost.to_string());
         anyhow!(
             "{what} is not kept in this machine's store, in the state that the step saw; build again here, then reproduce"
         )

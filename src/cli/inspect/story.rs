@@ -80,7 +80,8 @@ pub fn time(found: &Found, earlier: Option<&Earlier>) -> Vec<String> {
         } else {
             let what = if attempt.duplicate { "a duplicate, since the first one lagged" } else { "a try" };
             let trouble = attempt.trouble.as_ref().map_or(String::new(), |why| format!(": {why}"));
-            let text = format!("{what} {}, {}{trouble}", words::on(&attempt.engine), attempt.end.name());
+            let place = words::on_worker(&attempt.engine, attempt.worker);
+            let text = format!("{what} {place}, {}{trouble}", attempt.end.name());
             tell(attempt.ended_us.saturating_sub(attempt.sent_us), &text);
             if Some(attempt) == step.decisive() {
                 phases(attempt, &mut |us, what| tell(us, &format!("  {what}")));

@@ -7,7 +7,7 @@
 //! - `endings`: when calls that ran here ended
 //! - `record`: [`Record`]: one run, in the form that `docs/report.md` describes
 //! - `imagined`: the record of a simulated build
-//! - `file`: a record as a file; `runs`: [`Runs`]: the latest runs of each directory
+//! - `file`: a record as a file; `runs`: [`Runs`]: the latest runs of each directory; `underway`: [`Underway`]: those that have begun
 //! - `totals`, `critical`, `compare`, `lanes`: what there is to be seen in it
 //! - `print`: the summary on a terminal; `page`: a page for a browser; `trace`: for who shows traces
 
@@ -26,6 +26,7 @@ mod runs;
 mod texts;
 mod totals;
 pub mod trace;
+mod underway;
 
 pub use compare::print as print_comparison;
 pub use file::read;
@@ -35,3 +36,4 @@ pub use print::{moment, seconds};
 pub use record::{AttemptRecord, End, EngineRecord, HereRecord, Record, Served, StepRecord, VERSION};
 pub use recorder::{Entry, Recorder, reads};
 pub use runs::{RunName, Runs};
+pub use underway::{Begun, Underway};

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use super::file::{self, FileError};
 use super::record::{Record, StepRecord};
+use super::underway::{self, Begun, Underway};
 
 /// As many runs are kept of each directory.
 const KEPT: usize = 20;
@@ -108,6 +109,30 @@ impl Runs {
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    /// Notes that one has begun, of which `record` says what is known at the beginning; keep this until its record is saved.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn begin(&self, record: &Record) -> io::Result<Underway> {
+        Underway::begin(&self.folder, record)
+    }
+
+    /// Those in `root`, or in the nearest directory above it, in which a run has begun, whether there is a record of it or not: the
+    /// run that has none, if none that has one began later.
+    pub fn unrecorded(directory: &Path, root: &Path) -> Option<(Begun, Option<u64>)> {
+        for place in root.ancestors() {
+            let runs = Self::of(directory, place);
+            let last = runs.numbers().ok().and_then(|numbers| numbers.last().copied());
+            let begun = underway::latest(&runs.folder);
+            if begun.is_none() && last.is_none() {
+                continue;
+            }
+            let recorded = last.and_then(|last| runs.head(last).ok()).map_or(0, |head| head.started);
+            return begun.filter(|begun| begun.record.started >= recorded).map(|begun| (begun, last));
+        }
+        None
     }
 
     /// Keeps one more, and drops the oldest if there are too many. Its number.

@@ -1,7 +1,7 @@
 //! What becomes of one call.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -97,7 +97,17 @@ impl Session {
             // Once for each call.
             let _ = message.stdin.set(content);
         }
+        let missing = match &plan {
+            Plan::Thunk(Step { missing: Some(path), .. }) => Some(Reason::MissingInput(path.clone())),
+            _ => None,
+        };
         match plan {
+            Plan::Thunk(step)
+                if missing.is_some() && self.reads_lost(message, &call.argv, &call.cwd, missing.as_ref()) =>
+            {
+                step.writes.iter().for_each(|write| self.placeholders.lost().enter(&call.absolute(&write.path)));
+                self.exit(socket, message, 1)
+            }
             Plan::Here(reason) => self.here(socket, message, &call, &reason),
             Plan::Thunk(step) => match self.sealed(&call, &step, message, &moment) {
                 Ok(sealed) => self.thunk(socket, message, &call, &step, sealed, Variant::default()),
@@ -124,8 +134,21 @@ impl Session {
         wire::answer(socket, &Answer::Exit(status))
     }
 
+    /// Whether a call reads what is missing since a step of this build failed. The caller is told; the call is to end with 1.
+    fn reads_lost(&self, message: &Message, argv: &[OsString], cwd: &Path, reason: Option<&Reason>) -> bool {
+        let lost = self.placeholders.lost().read_by(argv.iter().map(OsString::as_os_str), cwd, reason);
+        let Some(path) = lost else { return false };
+        self.deliveries.failures().not_started();
+        let path = path.strip_prefix(cwd).unwrap_or(&path).display().to_string();
+        write_to(message.fds[2].as_ref(), format!("gg: not started, since {path} could not be made\n").as_bytes());
+        true
+    }
+
     /// The real tool runs here and now.
     fn here(&self, socket: &UnixStream, message: &Message, call: &Call, reason: &Reason) -> io::Result<()> {
+        if self.reads_lost(message, &call.argv, &call.cwd, Some(reason)) {
+            return self.exit(socket, message, 1);
+        }
         let command = CommandLine { argv: call.argv.clone(), cwd: call.cwd.clone() };
         self.console.detail(&format!("run here: {} ({reason})", command.shown()));
         // A process that is gone already has no descriptor, and nothing to be written down.
@@ -198,6 +221,7 @@ impl Session {
             at_once,
         });
         if self.deliveries.failed() && !self.options.keep_going && at_once.is_none() {
+            outputs.values().for_each(|path| self.placeholders.lost().enter(path));
             write_to(message.fds[2].as_ref(), b"gg: not started, since an earlier step has failed\n");
             return self.exit(socket, message, 1);
         }

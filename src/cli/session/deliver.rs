@@ -269,7 +269,7 @@ impl Deliveries {
                 }
             }
             Err(failure) => {
-                self.placeholders.abandon(thunk);
+                self.placeholders.lose(thunk);
                 self.restore(delivery);
                 if first {
                     self.failures.tell(thunk, run, &delivery.command, &failure.cause);
@@ -300,7 +300,7 @@ impl Deliveries {
     }
 
     fn fail_placing(&self, thunk: &Name, path: &Path, error: &io::Error) {
-        self.placeholders.abandon(thunk);
+        self.placeholders.lose(thunk);
         self.failures.tell_unwritten(path, &error.to_string());
     }
 }

@@ -6,8 +6,7 @@
 //! ```
 
 use std::collections::HashMap;
-use std::collections::HashSet;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gg_models::Models;
+use gg_models::{Models, ToolNames};
 
 use super::copy;
 
@@ -32,8 +31,7 @@ const ANCESTORS: usize = 64;
 pub struct Detours {
     session: PathBuf,
     sessions: PathBuf,
-    /// Names of tools that only a description knows.
-    described: HashSet<OsString>,
+    tools: ToolNames,
     /// When the session began: what was made since is being built, and is no tool of the build's.
     began: Duration,
     /// The directories of PATH when the session began.
@@ -51,7 +49,7 @@ impl Detours {
         Self {
             session: session.to_path_buf(),
             sessions: session.parent().unwrap_or(session).to_path_buf(),
-            described: models.described_tools().map(OsString::from).collect(),
+            tools: models.tool_names(),
             began: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             on_path: std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect(),
             numbers: AtomicUsize::new(0),
@@ -62,7 +60,7 @@ impl Detours {
     /// What a process executes instead of a program; nothing else, if the program is no tool, or the call comes out of a tool.
     pub fn of(&self, program: &Path, caller: u32) -> Option<CString> {
         let name = program.file_name()?;
-        if !(Models::is_tool_name(name) || self.described.contains(name)) || program.starts_with(&self.sessions) {
+        if !self.tools.has(name) || program.starts_with(&self.sessions) {
             return None;
         }
         self.lead(program, name, caller)

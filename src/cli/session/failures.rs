@@ -10,10 +10,15 @@ use gg_store::Store;
 
 use super::deliver::CommandLine;
 use crate::console::{Console, printable};
+use crate::inspect::words;
+use crate::report::{AttemptRecord, End};
 use crate::shell;
 
 /// As many are listed at the end.
 const LISTED: usize = 8;
+
+/// As many tries are shown of a step that could not be run.
+const TRIES: usize = 12;
 
 /// The engine that need not be named: it is where everything is.
 const HERE: &str = "local";
@@ -27,6 +32,8 @@ pub struct Run {
     pub engine: Option<Arc<str>>,
     /// How often it was started.
     pub attempts: u32,
+    /// What engines tried, in the order in which that ended; nothing where it succeeded.
+    pub tries: Vec<AttemptRecord>,
 }
 
 impl Run {
@@ -36,16 +43,29 @@ impl Run {
             Served::Executed { engine } => Some(engine.clone()),
             Served::FromCache | Served::NotRun => None,
         };
-        Self { label: done.label.clone(), engine, attempts: done.attempts }
+        // Of thousands that succeed nobody asks.
+        let tries = if done.result.is_err() { done.log.iter().map(AttemptRecord::from).collect() } else { Vec::new() };
+        Self { label: done.label.clone(), engine, attempts: done.attempts, tries }
     }
 
     /// Where it ran, if that is not here.
     fn place(&self) -> String {
-        match self.engine.as_deref() {
-            Some(engine) if engine != HERE && self.attempts > 1 => format!(", on {engine}, {} times", self.attempts),
-            Some(engine) if engine != HERE => format!(", on {engine}"),
-            _ => String::new(),
+        let Some(engine) = self.engine.as_deref().filter(|engine| *engine != HERE) else { return String::new() };
+        let mut tries = self.tries.iter().rev();
+        let believed = tries.find(|attempt| attempt.end == End::Failed && attempt.engine == engine);
+        let place = words::on_worker(engine, believed.and_then(|attempt| attempt.worker));
+        if self.attempts > 1 { format!(", {place}, {} times", self.attempts) } else { format!(", {place}") }
+    }
+
+    /// What was tried, a line each, as the lines go below a step that could not be run.
+    fn tried(&self) -> String {
+        let lines =
+            self.tries.iter().take(TRIES).map(|attempt| format!("\n    {}", printable(&words::attempt(attempt))));
+        let mut text: String = lines.collect();
+        if let Some(more @ 1..) = self.tries.len().checked_sub(TRIES) {
+            text += &format!("\n    and {more} more tries");
         }
+        text
     }
 }
 
@@ -88,6 +108,11 @@ impl Failures {
         (self.listed().len() as u64, self.not_run.load(Ordering::SeqCst))
     }
 
+    /// A step was not even planned, since what it reads could not be made.
+    pub fn not_started(&self) {
+        self.not_run.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// From now on, steps that end without a result are the interruption's doing and need no words.
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
@@ -110,8 +135,10 @@ impl Failures {
             }
             Cause::Breach(text) => (format!("failed: {made}{from}: {text}{place}"), text.clone(), b"", b""),
             Cause::Infrastructure(text) => {
-                let told =
-                    format!("not made: {made}{from}; gg could not run its command, which is not at fault\n    {text}");
+                let tried = run.tried();
+                let told = format!(
+                    "not made: {made}{from}; gg could not run its command, which is not at fault\n    {text}{tried}"
+                );
                 (told, text.clone(), b"", b"")
             }
             Cause::Dependency(_) | Cause::Cancelled => {
@@ -149,7 +176,7 @@ impl Failures {
             |_| CommandLine { argv: Vec::new(), cwd: self.root.clone() },
             |function| CommandLine { argv: function.args, cwd: function.cwd.as_path().to_path_buf() },
         );
-        let run = Run { label: made.to_string_lossy().into(), engine: None, attempts: 1 };
+        let run = Run { label: made.to_string_lossy().into(), engine: None, attempts: 1, tries: Vec::new() };
         self.tell(name, &run, &command, cause);
     }
 
@@ -294,13 +321,40 @@ mod tests {
     }
 
     fn tell(failures: &Failures, label: &str, engine: &str, cause: &Cause) {
-        let run = Run {
+        failures.tell(
+            &Name::of(Kind::Thunk, label.as_bytes()),
+            &ran(failures, label, engine, cause),
+            &command(),
+            cause,
+        );
+    }
+
+    fn command() -> CommandLine {
+        CommandLine { argv: vec!["cc".into()], cwd: "/".into() }
+    }
+
+    fn ran(failures: &Failures, label: &str, engine: &str, cause: &Cause) -> Run {
+        let attempt = |end, worker, trouble: Option<&str>| AttemptRecord {
+            engine: engine.to_owned(),
+            worker,
+            ended_us: 250_000,
+            end,
+            trouble: trouble.map(str::to_owned),
+            ..AttemptRecord::default()
+        };
+        let tries = match cause {
+            Cause::Infrastructure(_) => vec![
+                attempt(End::Broken, Some(1), Some("reset\nby peer")),
+                AttemptRecord { duplicate: true, ..attempt(End::Beaten, None, None) },
+            ],
+            _ => vec![attempt(End::Broken, Some(1), Some("reset")), attempt(End::Failed, Some(7), None)],
+        };
+        Run {
             label: failures.root.join(label).display().to_string().into(),
             engine: Some(engine.into()),
             attempts: 2,
-        };
-        let command = CommandLine { argv: vec!["cc".into()], cwd: "/".into() };
-        failures.tell(&Name::of(Kind::Thunk, label.as_bytes()), &run, &command, cause);
+            tries,
+        }
     }
 
     #[test]
@@ -315,11 +369,25 @@ mod tests {
         tell(&failures, "c.o", "lambda", &program(Status::Signalled(libc::SIGSEGV)));
         tell(&failures, "d.o", HERE, &Cause::Infrastructure("engine 'lambda' failed 4 times: lost".into()));
         let several = "3 steps failed, and 1 more was not run because of them\n    a b.o: exit status 1\n    \
-                       c.o: killed by signal 11 (SIGSEGV), on lambda, 2 times\n    \
+                       c.o: killed by signal 11 (SIGSEGV), on lambda (worker 7), 2 times\n    \
                        d.o: engine 'lambda' failed 4 times: lost\nto see one again: gg log FILE";
         assert_eq!(failures.summary().as_deref(), Some(several));
         (0..LISTED).for_each(|at| tell(&failures, &format!("{at}.o"), HERE, &program(Status::Exited(1))));
         assert!(failures.summary().unwrap().contains("\n    and 3 more\n"));
+    }
+
+    #[test]
+    fn what_was_tried() {
+        let (_folder, failures) = failures();
+        let cause = Cause::Infrastructure("lost".into());
+        let run = ran(&failures, "a.o", "lambda", &cause);
+        let tried = "\n    a try on lambda (worker 1), broken after 0.25 s: reset\n    \
+                     a duplicate on lambda, beaten after 0.25 s";
+        assert_eq!(run.tried(), tried);
+        let many = Run { tries: vec![run.tries[1].clone(); TRIES + 3], ..run };
+        assert!(many.tried().ends_with("\n    and 3 more tries"));
+        assert_eq!(many.tried().lines().count(), TRIES + 2);
+        assert_eq!(ran(&failures, "a.o", HERE, &Cause::Cancelled).place(), "");
     }
 
     #[test]

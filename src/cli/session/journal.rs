@@ -11,11 +11,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::lock::try_lock;
 
 /// A session's directory, locked while the session lives.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl Journal {
             match fs::create_dir(&directory) {
                 Ok(()) => {
                     let (alive, lock) = (File::create(directory.join("alive"))?, File::create(directory.join("lock"))?);
-                    if !lock_file(&alive) || !lock_file(&lock) {
+                    if !try_lock(&alive) || !try_lock(&lock) {
                         continue;
                     }
                     fs::write(directory.join("root"), root.as_os_str().as_bytes())?;
@@ -146,11 +148,6 @@ fn temporary_prefix(id: &str) -> String {
     format!(".gg.{id}.")
 }
 
-fn lock_file(file: &File) -> bool {
-    // SAFETY: flock takes any descriptor.
-    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
-}
-
 /// Who takes over.
 pub struct Heir<'a> {
     /// The trees that are going to be built; what concerns other trees stays until a build there, or for `gg clean`.
@@ -171,13 +168,13 @@ pub fn take_over(sessions: &Path, heir: &Heir<'_>, mut settle: impl FnMut(&Remai
         let (Ok(alive), Ok(lock)) = (File::open(directory.join("alive")), File::open(directory.join("lock"))) else {
             continue;
         };
-        let is_dead = lock_file(&alive);
+        let is_dead = try_lock(&alive);
         if !is_dead && !directory.join(RECOVERING).exists() {
             continue;
         }
         // What is not in the way is not waited for.
         let in_the_way = overlaps(&directory, &read(&directory), heir.roots);
-        let at_hand = is_dead && lock_file(&lock);
+        let at_hand = is_dead && try_lock(&lock);
         if !(in_the_way || at_hand) {
             continue;
         }
@@ -202,7 +199,7 @@ impl Heir<'_> {
     fn wait_for(&self, file: &File, patience: Option<Duration>, what: &str) -> bool {
         let begun = Instant::now();
         let mut told = false;
-        while !lock_file(file) {
+        while !try_lock(file) {
             let waited = begun.elapsed();
             if (self.interrupted)() {
                 return false;

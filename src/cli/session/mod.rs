@@ -14,6 +14,7 @@
 //! - `stdin`: what a call reads from its standard input
 //! - `gather`, `seal`: from a model's step to a thunk; `headers`: what headers were sealed as, from call to call
 //! - `placeholders`, `standing`, `journal`: what stands in the tree meanwhile, what is known of it, and what a crash leaves
+//! - `lost`: what is missing since the step that makes it failed
 //! - `deliver`: results into the tree and before the person; `failures`: what is told of steps that failed
 //! - `guard`: programs that open placeholders, or execute tools
 //! - `detours`: where programs that execute a tool are led to
@@ -33,6 +34,7 @@ mod gather;
 mod guard;
 mod headers;
 mod journal;
+mod lost;
 mod machine;
 mod moment;
 mod notices;

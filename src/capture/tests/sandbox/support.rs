@@ -140,7 +140,7 @@ impl Bench {
             cwd: AbsPath::new(&request.cwd).unwrap(),
             umask: 0o22,
         };
-        let thunk = Thunk { function, inputs, outputs: BTreeMap::new(), timeout: None, volatile: false };
+        let thunk = Thunk { function, inputs, outputs: BTreeMap::new(), timeout: None, volatile: false, strict: false };
         let name = thunk.name();
         let job = Job {
             thunk: &name,

@@ -32,15 +32,25 @@ class Table {
     this.box.addEventListener("scroll", () => this.draw());
     this.box.addEventListener("keydown", event => this.key(event));
     $("search").addEventListener("input", () => this.filter());
+    $("commands").addEventListener("change", () => this.filter());
     this.filter();
   }
 
   filter() {
     const words = $("search").value.toLowerCase().split(/\s+/).filter(Boolean), { data } = this;
     const whole = Array.from({ length: data.count }, (_, place) => place);
-    this.found = words.length ? whole.filter(place => words.every(word => data.search[place].includes(word))) : whole;
+    const texts = $("commands").checked ? this.commands() : data.search;
+    this.found = words.length ? whole.filter(place => words.every(word => texts[place].includes(word))) : whole;
     $("found").textContent = `${this.found.length} of ${data.count}`;
     this.order();
+  }
+
+  /// What is searched where command lines count: made when it is first wanted, since it is long.
+  commands() {
+    const { data } = this, { command, directory } = data.steps;
+    data.searchCommands ||= data.search.map((text, place) =>
+      `${text} ${word(directory, place)} ${command[place]}`.toLowerCase());
+    return data.searchCommands;
   }
 
   sort(column) {
@@ -176,7 +186,7 @@ function overview(data, choose) {
       [link(place), word(steps.kind, place), time(steps.took[place]), time(steps.cpu[place])])),
     listed("Critical path", ["", "kind", "on worker"], data.critical.slice(0, 60).map(place =>
       [link(place), word(steps.kind, place), time(steps.took[place])]),
-      `${time(data.critical_us)} in ${data.critical.length} steps, each of which needed what is before it: no number of workers makes it shorter`),
+      `${time(data.critical_us)} in ${data.critical.length === 1 ? "1 step" : data.critical.length + " steps, each of which needed what is before it"}: no number of workers makes it shorter`),
     grouped("By kind", steps.kind),
     grouped("By tool", steps.tool),
     grouped("By folder", steps.folder),

@@ -1,0 +1,194 @@
+//! `gg api`: thunks for other programs, in lines of JSON.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::project::Project;
+
+/// One `gg api`.
+struct Api {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Api {
+    fn start(project: &Project, args: &[&str]) -> Self {
+        let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+        command.arg("api").args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        let mut api = Self { child, input, output };
+        api.say(json!({"id": 0, "do": "hello", "protocol": 1}));
+        assert_eq!(api.hear()["ok"]["protocol"], 1);
+        api
+    }
+
+    fn say(&mut self, line: impl std::fmt::Display) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        assert!(self.output.read_line(&mut line).unwrap() > 0, "gg has ended");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The final answer to a request, and the events before it.
+    fn ask(&mut self, mut request: Value) -> (Value, Vec<Value>) {
+        request["id"] = json!("it");
+        self.say(&request);
+        let mut events = Vec::new();
+        loop {
+            let heard = self.hear();
+            assert_eq!(heard["id"], "it");
+            if heard.get("event").is_none() {
+                return (heard, events);
+            }
+            events.push(heard);
+        }
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// A recipe of a shell's script in /w.
+fn script(text: &str) -> Value {
+    json!({"program": "sh", "programs": ["cat"], "args": ["-c", text], "cwd": "/w", "outputs": {"out": "/w/out"}})
+}
+
+#[test]
+fn thunks_that_use_each_other_are_forced_and_their_values_read() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    let mut second = script("cat in in >out; echo said; echo warned >&2");
+    second["inputs"] = json!({"/w/in": {"thunk": "first"}});
+    let force =
+        json!({"do": "force", "thunks": {"first": script("echo hello >out"), "second": second}, "want": ["second"]});
+    for cached in [false, true] {
+        let (answer, events) = api.ask(force.clone());
+        assert_eq!(answer["ok"], json!({"done": 1, "failed": 0}));
+        let [done] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(done["cached"], cached);
+        assert_eq!(
+            (&done["key"], &done["stdout"], &done["stderr"]),
+            (&json!("second"), &json!("said\n"), &json!("warned\n"))
+        );
+        let out = &done["outputs"]["out"];
+        assert_eq!((&out["size"], &out["mode"]), (&json!(12), &json!("0644")));
+        let (got, _) = api.ask(json!({"do": "get", "object": out["object"]}));
+        assert_eq!(got["ok"]["text"], "hello\nhello\n");
+        let (got, _) = api.ask(json!({"do": "get", "object": out["object"], "to": "x", "mode": "0600"}));
+        assert_eq!(got["ok"], json!({}));
+        assert_eq!(project.read("x"), b"hello\nhello\n");
+    }
+}
+
+#[test]
+fn files_and_directories_of_this_machine_are_inputs() {
+    let project = Project::new();
+    project.write("d/a", "1").write("d/e/b", "2").write("f", [0xff, 0x00]);
+    let mut api = Api::start(&project, &[]);
+    let mut both = script("cat d/a d/e/b f >out");
+    both["inputs"] = json!({"/w/d": {"file": "d"}, "/w/f": {"file": "f"}});
+    let (_, events) = api.ask(json!({"do": "force", "thunks": {"a": both}}));
+    let (got, _) = api.ask(json!({"do": "get", "object": events[0]["outputs"]["out"]["object"]}));
+    assert_eq!(got["ok"], json!({"base64": "MTL/AA=="}));
+    // What changes is another input.
+    project.write("d/a", "3");
+    let (_, events) = api.ask(json!({"do": "force", "thunks": {"a": both}}));
+    let (got, _) = api.ask(json!({"do": "get", "object": events[0]["outputs"]["out"]["object"]}));
+    assert_eq!(got["ok"], json!({"base64": "MzL/AA=="}));
+    let (put, _) = api.ask(json!({"do": "put", "file": "d"}));
+    assert!(put["ok"]["tree"].as_str().unwrap().starts_with('V'));
+}
+
+#[test]
+fn a_program_may_state_what_to_compute() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    let graph = r#"{"thunks": {"more": {"inherit": true, "args": ["sh", "-c", "cat given >out"], "inputs": {"/w/given": {"text": "grown"}}}},
+        "output": {"thunk": "more"}}"#;
+    let mut recipe = script(&format!("cat >out <<'E'\ngg-graph 1\n{graph}\nE"));
+    recipe["outputs"]["out"] = json!({"path": "/w/out", "dynamic": true});
+    let (answer, events) = api.ask(json!({"do": "force", "thunks": {"a": recipe}}));
+    assert_eq!(answer["ok"]["done"], 1, "{events:?}");
+    let (got, _) = api.ask(json!({"do": "get", "object": events[0]["outputs"]["out"]["object"]}));
+    assert_eq!(got["ok"]["text"], "grown");
+}
+
+#[test]
+fn whose_fault_a_failure_is() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    let mut second = script("cat in >out");
+    second["inputs"] = json!({"/w/in": {"thunk": "bad"}});
+    let mut bad = script("echo why >&2; exit 3");
+    bad["label"] = json!("the bad one");
+    let (answer, events) =
+        api.ask(json!({"do": "force", "thunks": {"bad": bad, "second": second, "good": script("echo >out")}}));
+    assert_eq!(answer["ok"], json!({"done": 1, "failed": 2}));
+    let error = |key: &str| &events.iter().find(|event| event["key"] == key).unwrap()["error"];
+    let own = error("bad");
+    assert_eq!((&own["kind"], &own["status"], &own["stderr"]), (&json!("program"), &json!(3), &json!("why\n")));
+    assert!(own["message"].as_str().unwrap().starts_with("the bad one: sh: exit status 3: why (thunk T"), "{own}");
+    let other = error("second");
+    assert_eq!(
+        (&other["kind"], &other["label"], &other["thunk"]),
+        (&json!("dependency"), &json!("the bad one"), &own["thunk"])
+    );
+}
+
+#[test]
+fn what_is_no_request_is_told_and_the_next_is_answered() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    for (line, id, what) in [
+        ("garbage", Value::Null, "no JSON"),
+        ("[]", Value::Null, "a request has an id"),
+        (r#"{"id": 1}"#, json!(1), "missing field `do`"),
+        (r#"{"id": 1, "do": "dance"}"#, json!(1), "unknown variant `dance`"),
+        (r#"{"id": 1, "do": "hello", "protocol": 9}"#, json!(1), "version 1 of the protocol, not 9"),
+        (r#"{"id": 1, "do": "get", "object": "x"}"#, json!(1), "is not an object's name"),
+        (r#"{"id": 1, "do": "put"}"#, json!(1), "give one of text, base64 and file"),
+        (r#"{"id": 1, "do": "put", "file": "none"}"#, json!(1), "cannot read"),
+        (r#"{"id": 1, "do": "force", "want": ["x"]}"#, json!(1), "there is no thunk called \"x\" here"),
+        (
+            r#"{"id": 1, "do": "force", "thunks": {"a": {"program": "no-such"}}}"#,
+            json!(1),
+            "a: there is no program \"no-such\"",
+        ),
+        (
+            r#"{"id": 1, "do": "force", "thunks": {"a": {"executable": "a"}}}"#,
+            json!(1),
+            "a: executable: \"a\" is not an absolute path",
+        ),
+    ] {
+        api.say(line);
+        let heard = api.hear();
+        let message = heard["error"]["message"].as_str().unwrap_or_else(|| panic!("{heard}"));
+        assert_eq!((&heard["id"], &heard["error"]["kind"]), (&id, &json!("request")), "{line}");
+        assert!(message.contains(what), "{line}: {message}");
+    }
+    assert_eq!(api.ask(json!({"do": "put", "text": "x"})).0["ok"]["size"], 1);
+}
+
+#[test]
+fn a_request_can_be_cancelled_and_the_end_of_input_ends_all() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    api.say(json!({"id": 5, "do": "force", "thunks": {"a": {"program": "sleep", "args": ["100"]}}}));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    api.say(json!({"id": 6, "do": "cancel", "of": 5}));
+    let heard: Vec<Value> = (0..2).map(|_| api.hear()).collect();
+    assert!(heard.iter().any(|it| it["id"] == 5 && it["error"]["kind"] == "cancelled"), "{heard:?}");
+    assert!(heard.iter().any(|it| it["id"] == 6 && it["ok"] == json!({})), "{heard:?}");
+    // Ended by what follows, long before the sleep is over.
+}

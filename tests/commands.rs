@@ -1,0 +1,151 @@
+//! `gg run`, `gg parallel`, `gg thunk create`: commands that a person states.
+
+use std::fs;
+use std::process::Stdio;
+
+use crate::project::{Project, run};
+
+#[test]
+fn a_command_finds_its_inputs_and_nothing_else() {
+    let project = Project::new();
+    project.write("a.txt", "one two\n").write("b.txt", "three\n");
+    let ran = project.gg(&["run", "--in", "a.txt", "--", "wc", "-w", "a.txt"]).ok();
+    assert_eq!(ran.stdout, "2 a.txt\n");
+    let ran = project.gg(&["run", "--in", "a.txt", "--", "wc", "-w", "a.txt", "b.txt"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.stderr.contains("b.txt: No such file or directory"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("b.txt is here, but no input of the command"), "{}", ran.stderr);
+}
+
+#[test]
+fn outputs_are_put_where_they_belong_with_their_mode() {
+    let project = Project::new();
+    project.write("a.txt", "x");
+    let script = "cat a.txt a.txt >out/two; chmod 755 out/two; echo said; echo warned >&2";
+    let args = ["run", "-i", "a.txt", "-o", "out/two", "--", "sh", "-c", script];
+    for _ in 0..2 {
+        let ran = project.gg(&args).ok();
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("said\n", "warned\n"));
+        assert_eq!(project.read("out/two"), b"xx");
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(project.path("out/two")).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o755);
+        fs::remove_file(project.path("out/two")).unwrap();
+    }
+}
+
+#[test]
+fn what_is_known_is_not_run_again_unless_it_is_volatile() {
+    let project = Project::new();
+    let now = ["--", "cat", "/proc/sys/kernel/random/uuid"];
+    let said = |more: &[&str]| project.gg(&[&["run"], more, &now].concat()).ok().stdout;
+    let first = said(&[]);
+    assert_eq!(said(&[]), first);
+    assert_ne!(said(&["--volatile"]), first);
+    assert_eq!(said(&[]), first);
+    assert_ne!(said(&["--env", "A=1"]), first);
+}
+
+#[test]
+fn its_exit_status_is_the_commands() {
+    let project = Project::new();
+    assert_eq!(project.gg(&["run", "--", "sh", "-c", "exit 7"]).status, 7);
+    assert_eq!(project.gg(&["run", "--", "sh", "-c", "kill -9 $$"]).status, 128 + 9);
+    let ran = project.gg(&["run", "--", "no-such-program"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("there is no program \"no-such-program\" in PATH"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_a_thunk_must_not_do_is_told_with_its_name_and_input() {
+    let project = Project::new();
+    project.write("a.txt", "x");
+    let input = project.path("a.txt").display().to_string();
+    for (args, what) in [
+        (&["--timeout", "1", "--", "sleep", "60"][..], "it was ended after 1 s, its limit of time"),
+        (&["--", "sh", "-c", "echo >side"], "side: no outputs of its thunk"),
+        (&["-o", "o", "--", "true"], "exit status 0, but not written: out"),
+        (
+            &["--dynamic", "-o", "o", "--", "sh", "-c", "printf 'gg-graph 1\\n{' >o"],
+            "its output 'out' is a malformed graph: EOF",
+        ),
+    ] {
+        let ran = project.gg(&[&["run", "-i", "a.txt"], args].concat());
+        assert_eq!(ran.status, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(what) && ran.stderr.contains("(thunk T"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&input), "{}", ran.stderr);
+    }
+    project.gg(&["run", "--loose", "--", "sh", "-c", "echo >side"]).ok();
+    assert!(!project.path("side").exists());
+}
+
+#[test]
+fn a_program_that_lacks_a_library_is_told_of() {
+    let project = Project::new();
+    project.write("l.c", "int f(void) { return 0; }").write("m.c", "int f(void); int main(void) { return f(); }");
+    project.sh("cc -shared -o libl.so l.c && cc m.c -o m -L. -ll && cp m alone").ok();
+    let ran = project.gg(&["run", "--", "./alone"]);
+    assert!(ran.stderr.contains("needs the shared library libl.so, which the loader does not find"), "{}", ran.stderr);
+    let ran = run(project.command(env!("CARGO_BIN_EXE_gg")).env("LD_LIBRARY_PATH", ".").args(["run", "--", "./alone"]));
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn many_commands_say_what_they_have_to_in_order() {
+    let project = Project::new();
+    let items: Vec<String> = (0..20).map(|n| format!("{n}.in")).collect();
+    for (number, item) in items.iter().enumerate() {
+        project.write(item, format!("{number}\n"));
+    }
+    // The first takes longest.
+    let script = "case {/.} in 0) sleep 0.5;; esac; cat {}; cat {} {} >{.}.out";
+    let mut args = vec!["parallel", "-o", "{.}.out", "--", "sh", "-c", script, ":::"];
+    args.extend(items.iter().map(String::as_str));
+    let ran = project.gg(&args).ok();
+    assert_eq!(ran.stdout, (0..20).map(|n| format!("{n}\n")).collect::<String>());
+    assert_eq!(project.read("7.out"), b"7\n7\n");
+}
+
+#[test]
+fn items_are_read_and_some_may_fail() {
+    let project = Project::new();
+    project.write("list", "a\nb c\nd\n");
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    command.args(["xargs", "--", "sh", "-c", "test '{}' != d && echo {#} {}"]);
+    let ran = run(command.stdin(Stdio::from(fs::File::open(project.path("list")).unwrap())));
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, "1 a\n2 b c\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("gg: 1 of 3 failed"), "{}", ran.stderr);
+    let ran = project.gg(&["parallel", "-o", "same", "--", "sh", "-c", "echo {} >same", ":::", "a", "b"]);
+    assert!(ran.status == 2 && ran.stderr.contains("same is an output of several items"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_thunk_can_be_made_now_and_forced_later() {
+    let project = Project::new();
+    project.write("a.txt", "x");
+    let create =
+        ["thunk", "create", "--place", "-i", "a.txt", "-o", "b.txt", "--", "sh", "-c", "cat a.txt a.txt >b.txt"];
+    let name = project.gg(&create).ok().stdout;
+    assert_eq!(project.gg(&create).ok().stdout, name);
+    assert!(project.is_placeholder("b.txt"));
+    // What is not computed yet can be an input.
+    let next = ["thunk", "create", "--place", "-i", "b.txt", "-o", "c.txt", "--", "sh", "-c", "cat b.txt b.txt >c.txt"];
+    project.gg(&next).ok();
+    project.gg(&["force", "c.txt"]).ok();
+    assert_eq!(project.read("c.txt"), b"xxxx");
+    assert!(project.is_placeholder("b.txt"));
+}
+
+#[test]
+fn recipes_are_read_from_a_file() {
+    let project = Project::new();
+    project.write("a.json", r#"{"program": "cat", "args": ["/w/a"], "inputs": {"/w/a": {"text": "x"}}}"#);
+    let ran = project.gg(&["thunk", "create", "--recipe", "a.json"]).ok();
+    assert!(ran.stdout.starts_with('T'), "{}", ran.stdout);
+    project.write("b.json", r#"{"a": {"program": "cat", "outputs": {"o": "/o"}}, "b": {"program": "cat", "inputs": {"/a": {"thunk": "a"}}}}"#);
+    let ran = project.gg(&["thunk", "create", "--recipe", "b.json"]).ok();
+    assert!(ran.stdout.starts_with("a\tT") && ran.stdout.contains("\nb\tT"), "{}", ran.stdout);
+    project.write("c.json", r#"{"program": "cat", "input": {}}"#);
+    let ran = project.gg(&["thunk", "create", "--recipe", "c.json"]);
+    assert!(ran.status == 2 && ran.stderr.contains("unknown field `input`"), "{}", ran.stderr);
+}
