@@ -292,6 +292,20 @@ def lower(thunks: Iterable[Thunk], complete: Optional[Complete] = None) -> Tuple
     return recipes, keys
 
 
+def started_with() -> List[bytes]:
+    """This program's argument vector, interpreter and all."""
+    # Where there are no namespaces, programs start through their loader, and the kernel shows that one's command line.
+    given: Optional[List[str]] = getattr(sys, "orig_argv", None)
+    if given is not None:
+        return [os.fsencode(arg) for arg in given]
+    # Python 3.9
+    with open("/proc/self/cmdline", "rb") as file:
+        own = file.read().split(b"\0")[:-1]
+    if b"--library-path" in own[:4]:
+        raise ValueError("what this program was started with is not known to this Python: say Graph(command=...)")
+    return own
+
+
 class Graph:
     """What a program in a sandbox states in place of an output.
 
@@ -306,8 +320,7 @@ class Graph:
     def command(self) -> List[Any]:
         """What this program's argument vector begins with."""
         if self._command is None:
-            with open("/proc/self/cmdline", "rb") as file:
-                own = file.read().split(b"\0")[:-1]
+            own = started_with()
             rest = [os.fsencode(arg) for arg in sys.argv[1:]]
             if own[len(own) - len(rest) :] != rest:
                 raise ValueError("sys.argv was changed, so what this program was started with is not known: say argv")
