@@ -24,6 +24,8 @@ mod grow;
 mod recipe;
 mod seal;
 mod text;
+#[cfg(test)]
+mod vectors;
 
 pub use error::{RecipeError, Result};
 pub use graph::{Graph, MOST_THUNKS, Sealed, seal_all};
