@@ -151,11 +151,13 @@ macro_rules! documents {
 
 documents! {
     readme: "README.md",
+    api: "docs/api.md",
     ci: "docs/ci.md",
     cloud: "docs/cloud.md",
     cmake: "docs/cmake.md",
     how_it_works: "docs/how-it-works.md",
     inspect: "docs/inspect.md",
+    ir: "docs/ir.md",
     profiling: "docs/profiling.md",
     report: "docs/report.md",
     security: "docs/security.md",
