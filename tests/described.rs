@@ -42,7 +42,8 @@ fn scanners_and_parsers() {
         .write(
             "Makefile",
             "calc: calc.tab.o lex.yy.o\n\t$(CC) -o $@ $^\n\
-             calc.tab.c calc.tab.h: calc.y\n\tbison -dv calc.y\n\
+             calc.tab.c: calc.y\n\tbison -dv calc.y\n\
+             calc.tab.h: calc.tab.c\n\
              lex.yy.c: calc.l\n\tflex calc.l\n\
              lex.yy.o: lex.yy.c calc.tab.h\n\t$(CC) -c lex.yy.c\n\
              calc.tab.o: calc.tab.c\n\t$(CC) -c calc.tab.c\n",
