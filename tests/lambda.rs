@@ -324,26 +324,3 @@ fn why_tells_of_the_duplicate_of_a_step_that_lagged() {
     assert!(why.contains("  a duplicate, since the first one lagged on lambda (worker "), "{why}");
     assert!(why.contains("), done\n"), "{why}");
 }
-
-/// Takes what holds the text of `big.c` out of this machine's store, as `gg gc` may; how many files.
-fn forget_big(project: &Project) -> usize {
-    let script = "grep -rlaF x7!x7!x7! \"$GG_DIR\"/objects | tee /dev/stderr | xargs rm -f";
-    project.sh(script).ok().stderr.lines().count()
-}
-
-#[test]
-fn a_sandbox_whose_inputs_are_in_the_remote_store_alone() {
-    let (cloud, project) = (Cloud::start(&[]), project());
-    run(&mut cloud.gg_make(&project, &["app"])).ok();
-    assert!(forget_big(&project) > 0, "big.o was too large for a pack");
-    let args = ["reproduce", "app", "--", "sh", "-c", "run && cat app"];
-    // Who has no such store set up is told what is missing; so is who has one that does not hold it.
-    let told = project.gg(&args);
-    assert!(told.status == 2 && told.stderr.contains("big.o is not kept in this machine's store"), "{}", told.stderr);
-    let made = cloud.gg(&project, &args).output().unwrap();
-    assert_eq!(made.stdout, project.read("app"), "{}", String::from_utf8_lossy(&made.stderr));
-    assert!(forget_big(&project) > 0, "it was brought here");
-    cloud.empty();
-    let told = run(&mut cloud.gg(&project, &args));
-    assert!(told.status == 2 && told.stderr.contains("big.o is kept neither here nor in s3://"), "{}", told.stderr);
-}
