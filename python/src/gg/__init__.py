@@ -66,7 +66,8 @@ __all__ = [
     "tree",
 ]
 
-#: What is imported when it is used first. In a sandbox, where this package is imported for each call of a function, it is not.
+#: What is imported when it is used first. In a sandbox, where this package is imported for each call of a function, it
+#: is not.
 _LATER = {
     "default": ("aforce", "as_completed", "default_session", "force", "map", "submit"),
     "errors": ("Cancelled", "DependencyError", "Error", "InfrastructureError", "ProgramError", "RequestError"),

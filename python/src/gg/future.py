@@ -21,7 +21,8 @@ __all__ = ["Future"]
 class Future(concurrent.futures.Future[Result]):
     """A :class:`concurrent.futures.Future` of a :class:`gg.Result`: ``as_completed``, ``wait`` and
     ``asyncio.wrap_future`` take it. ``thunk`` is the thunk. It fails with a :class:`gg.Error`. Unlike those of an
-    executor it can be cancelled while it runs.
+    executor it can be cancelled while it runs: it is not waited for any more, and its program ends with the session at
+    the latest.
 
     Callbacks run in a thread of the session's. They may read values, but not wait for other futures.
     """
