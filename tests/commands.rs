@@ -18,6 +18,17 @@ fn a_command_finds_its_inputs_and_nothing_else() {
 }
 
 #[test]
+fn an_input_may_be_named_by_a_link() {
+    let project = Project::new();
+    project.write("d/a.txt", "x");
+    project.sh("ln -s d/a.txt file; ln -s d directory; ln -s a.txt d/inner; ln -s nowhere broken").ok();
+    let args = ["run", "-i", "file", "-i", "directory", "--", "cat", "file", "directory/a.txt", "directory/inner"];
+    assert_eq!(project.gg(&args).ok().stdout, "xxx");
+    let ran = project.gg(&["run", "-i", "broken", "--", "true"]);
+    assert!(ran.status == 2 && ran.stderr.contains("cannot read") && ran.stderr.contains("broken"), "{}", ran.stderr);
+}
+
+#[test]
 fn outputs_are_put_where_they_belong_with_their_mode() {
     let project = Project::new();
     project.write("a.txt", "x");

@@ -95,7 +95,7 @@ pub struct Source {
     /// What the thunk that states this has written as its output of this tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made: Option<String>,
-    /// A file, directory or link of this machine, with what is in it now.
+    /// A file or directory of this machine, with what is in it now; links that lead to it are followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<Text>,
     /// The permission bits of a file, in octal digits \[as they are where that is known, else 644].

@@ -24,7 +24,7 @@ struct Stated {
 pub enum Input {
     /// A file with this content.
     Content(Vec<u8>),
-    /// What is at this path of this machine when the thunk is forced: a file, a directory with all below it, a link.
+    /// What is at this path of this machine when the thunk is forced: a file, or a directory with all below it.
     File(PathBuf),
     /// Content that gg keeps.
     Value(Value),

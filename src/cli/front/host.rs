@@ -28,18 +28,15 @@ impl<'a> Host<'a> {
         Self { store, cwd }
     }
 
-    /// Takes in what is at a path now: a file, a directory with all below it, or a link. A placeholder stands for what it stands
-    /// for.
+    /// Takes in what is at a path now: a file, or a directory with all below it, also where a link leads to it; links below a
+    /// directory stay links. A placeholder stands for what it stands for.
     ///
     /// # Errors
     /// When it is not there, cannot be read, or is nothing of these.
     pub fn file(&self, path: &Path) -> Result<Input, RecipeError> {
-        let path = self.cwd.join(path);
-        let meta = fs::symlink_metadata(&path).map_err(|error| cannot_read(&path, &error))?;
-        if meta.is_symlink() {
-            let target = fs::read_link(&path).map_err(|error| cannot_read(&path, &error))?;
-            return Ok(Input::Symlink(target.into()));
-        }
+        let named = self.cwd.join(path);
+        let path = fs::canonicalize(&named).map_err(|error| cannot_read(&named, &error))?;
+        let meta = fs::metadata(&path).map_err(|error| cannot_read(&path, &error))?;
         if meta.is_dir() {
             return Ok(Input::Tree(self.tree(&path, 0)?));
         }
