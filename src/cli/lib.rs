@@ -16,6 +16,7 @@
 //! - `doctor`: whether gg can work here
 //! - `inspect`: what a person asks about one step of a build that is over
 //! - `front`: thunks that are stated by hand or by a program; `api`: for programs that talk to gg
+//! - `system`: which files are the system's own
 //! - `wanted`: which outputs are computed; `pending`: where placeholders were left
 
 mod api;
@@ -48,6 +49,7 @@ mod shell;
 pub mod signals;
 mod size;
 mod stand_ins;
+mod system;
 mod wanted;
 
 use std::process::ExitCode;

@@ -45,7 +45,8 @@ pub struct ThunkFailure {
 pub enum Cause {
     /// Its program failed, and failed again when it was run once more.
     Program(Box<Failure>),
-    /// Its program succeeded, and did what the thunk does not allow; the text says what.
+    /// The program or the thunk itself did what a thunk may not: a file that is no output, a malformed graph, more time than it
+    /// allows, a program that is not among its inputs. The text says what.
     Breach(String),
     /// A thunk whose outputs it needs failed; this is the one that failed first, whose own cause is not `Dependency`.
     Dependency(Name),

@@ -12,6 +12,8 @@ use gg_capture::{Captured, Need, Request, capture};
 use gg_ir::{AbsPath, Entry, Input, Kind, Name, Reference, Tree};
 use gg_store::{Stamp, Store};
 
+use crate::system;
+
 /// A program that was captured, in the store.
 #[derive(Debug)]
 pub struct Program {
@@ -132,13 +134,9 @@ fn tree(store: &Store, nodes: &[(&AbsPath, &Need)], depth: usize) -> Result<Name
     Ok(store.put_tree(&out)?)
 }
 
-/// Where systems keep what packages install, and nothing that changes while a job runs.
-const SYSTEM: &[&str] = &["/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/etc"];
-
 /// The content of a file: that of the system's own stays where it is.
 fn take_in(store: &Store, path: &Path) -> Result<Name> {
-    let system = SYSTEM.iter().any(|directory| path.starts_with(directory)) && !path.starts_with("/usr/local");
-    if system {
+    if system::holds(path) {
         let (name, stamp) = store.hash(path)?;
         store.note_origin(&name, path, &stamp)?;
         return Ok(name);

@@ -11,6 +11,8 @@ use gg_ir::{AbsPath, Entry, Function, Input, Kind, Name, Output, Placeholder, Re
 use gg_models::{Call, Header, Read, Step, Toolchain};
 use gg_store::{Protection, Stamp, Store, StoreError};
 
+use crate::system;
+
 use super::gather::{Found, Gather, Node};
 use super::headers::Headers;
 use super::moment::{Disk, Seen, Sight, state};
@@ -53,9 +55,6 @@ struct Sealed {
 
 /// What was captured, and what became of it.
 type Variant = (Arc<Toolchain>, Arc<Sealed>);
-
-/// Where files belong to the system: their content stays where it is, and only its name is kept.
-const SYSTEM: [&str; 7] = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc"];
 
 /// What local time depends on.
 const LOCALTIME: &str = "/etc/localtime";
@@ -292,15 +291,7 @@ impl Sealer {
     }
 
     fn is_system(&self, path: &Path) -> bool {
-        let lies_in =
-            |directory: &Path| match path.as_os_str().as_bytes().strip_prefix(directory.as_os_str().as_bytes()) {
-                Some(rest) => rest.first().is_none_or(|&byte| byte == b'/'),
-                None => false,
-            };
-        SYSTEM.iter().any(|prefix| lies_in(Path::new(prefix)))
-            // Where people install what they build: it may change while a build runs.
-            && !["/usr/src", "/usr/local", "/opt"].iter().any(|own| lies_in(Path::new(own)))
-            && !path.starts_with(&self.root)
+        system::holds(path) && !path.starts_with(&self.root)
     }
 
     /// What a file contains, as it is seen, with its permission bits. The content of a project's file is copied into the
