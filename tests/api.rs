@@ -1,7 +1,9 @@
 //! `gg api`: thunks for other programs, in lines of JSON.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -180,15 +182,92 @@ fn what_is_no_request_is_told_and_the_next_is_answered() {
     assert_eq!(api.ask(json!({"do": "put", "text": "x"})).0["ok"]["size"], 1);
 }
 
+/// A thunk that sleeps for `seconds`, which no other test does.
+fn sleep(seconds: &str) -> Value {
+    json!({"program": "sleep", "args": [seconds]})
+}
+
+/// Whether a program with these arguments runs.
+fn runs(args: &[&str]) -> bool {
+    let line = args.join("\0");
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+        .any(|found| found.strip_suffix(b"\0") == Some(line.as_bytes()))
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
-fn a_request_can_be_cancelled_and_the_end_of_input_ends_all() {
+fn a_request_can_be_cancelled_and_its_programs_are_killed() {
     let project = Project::new();
-    let mut api = Api::start(&project, &[]);
-    api.say(json!({"id": 5, "do": "force", "thunks": {"a": {"program": "sleep", "args": ["100"]}}}));
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let mut api = Api::start(&project, &["-e", "local:1"]);
+    let thunks = json!({"a": sleep("1234.25"), "b": sleep("1234.5")});
+    api.say(json!({"id": 5, "do": "force", "thunks": thunks}));
+    let is_one = || runs(&["sleep", "1234.25"]) || runs(&["sleep", "1234.5"]);
+    until("one runs", is_one);
     api.say(json!({"id": 6, "do": "cancel", "of": 5}));
     let heard: Vec<Value> = (0..2).map(|_| api.hear()).collect();
     assert!(heard.iter().any(|it| it["id"] == 5 && it["error"]["kind"] == "cancelled"), "{heard:?}");
     assert!(heard.iter().any(|it| it["id"] == 6 && it["ok"] == json!({})), "{heard:?}");
-    // Ended by what follows, long before the sleep is over.
+    until("it is killed, and the other is not begun", || !is_one());
+    // The only place is free again.
+    let (answer, _) = api.ask(json!({"do": "force", "thunks": {"c": sleep("0.01")}}));
+    assert_eq!(answer["ok"], json!({"done": 1, "failed": 0}));
+    assert!(!is_one());
+}
+
+#[test]
+fn one_of_a_request_can_be_cancelled() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &["-e", "local:2"]);
+    let thunks = json!({"a": sleep("1235.25"), "b": sleep("0.5"), "c": sleep("1235.5")});
+    api.say(json!({"id": 5, "do": "force", "thunks": thunks}));
+    // Another wants the same as the first does of `c`.
+    api.say(json!({"id": 7, "do": "force", "thunks": {"same": sleep("1235.5")}}));
+    until("they run", || runs(&["sleep", "1235.25"]) || runs(&["sleep", "1235.5"]));
+    api.say(json!({"id": 6, "do": "cancel", "of": 5, "keys": ["a", "c", "none"]}));
+    let mut heard = Vec::new();
+    while !heard.iter().any(|it: &Value| it["id"] == 5 && !it["ok"].is_null()) {
+        heard.push(api.hear());
+    }
+    let failed: Vec<_> = heard.iter().filter(|it| it["event"] == "failed").map(|it| &it["key"]).collect();
+    assert_eq!(failed, ["a", "c"]);
+    assert!(heard.iter().filter(|it| it["event"] == "failed").all(|it| it["error"]["kind"] == "cancelled"));
+    assert!(heard.iter().any(|it| it["event"] == "done" && it["key"] == "b"), "{heard:?}");
+    assert!(heard.iter().any(|it| it["id"] == 5 && it["ok"] == json!({"done": 1, "failed": 2})), "{heard:?}");
+    until("the first is killed", || !runs(&["sleep", "1235.25"]));
+    until("the other is wanted still", || runs(&["sleep", "1235.5"]));
+    api.say(json!({"id": 8, "do": "cancel", "of": 7}));
+    until("it is killed", || !runs(&["sleep", "1235.5"]));
+}
+
+#[test]
+fn what_was_cancelled_can_be_asked_for_again() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &["-e", "local:1"]);
+    let thunks = || json!({"a": {"program": "sleep", "args": ["2.75"]}});
+    for id in [1, 2] {
+        api.say(json!({"id": id, "do": "force", "thunks": thunks()}));
+        until("it runs", || runs(&["sleep", "2.75"]));
+        api.say(json!({"id": id + 10, "do": "cancel", "of": id}));
+        (0..2).for_each(|_| drop(api.hear()));
+    }
+    let (answer, events) = api.ask(json!({"do": "force", "thunks": thunks()}));
+    assert_eq!((&answer["ok"]["done"], &events[0]["cached"]), (&json!(1), &json!(false)), "{answer} {events:?}");
+}
+
+#[test]
+fn the_end_of_input_ends_all() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    api.say(json!({"id": 5, "do": "force", "thunks": {"a": sleep("1236.25")}}));
+    until("it runs", || runs(&["sleep", "1236.25"]));
+    drop(api);
+    until("it is killed", || !runs(&["sleep", "1236.25"]));
 }

@@ -117,3 +117,21 @@ fn a_gg_that_is_not_there_is_told_of() {
         Ok(_) => panic!("it was started"),
     }
 }
+
+#[test]
+fn one_can_be_cancelled() {
+    let project = Project::new();
+    let session = session(&project);
+    let thunks = [Thunk::program("sleep").args(["1237"]), Thunk::program("sleep").args(["0.2"])];
+    let [long, short] = session.submit_all(&thunks).try_into().unwrap();
+    long.cancel();
+    assert!(matches!(long.wait(), Err(Error::Cancelled(_))));
+    short.cancel();
+    assert!(short.wait().is_err());
+    // Both places are free.
+    let two = ["0.01", "0.02"].map(|time| Thunk::program("sleep").args([time]));
+    for pending in session.submit_all(&two) {
+        let outcome = pending.wait().unwrap();
+        assert!(!outcome.cached);
+    }
+}

@@ -124,15 +124,18 @@ def requests() -> List[Dict[str, Any]]:
     return [json.loads(line) for line in Path("requests").read_text().splitlines()]
 
 
-def test_a_request_is_cancelled_when_nobody_waits_for_it_any_more() -> None:
+def test_gg_hears_of_what_is_cancelled() -> None:
     session = stand_in(RECORDS)
     one, two = session.submit_all([gg.thunk("sleep", ["1"]), gg.thunk("sleep", ["2"])])
-    assert one.cancel()
+    assert one.cancel() and one.cancel()
     other = session.submit(gg.thunk("sleep", ["3"]))
-    assert two.cancel()
+    alone = session.submit(gg.thunk("sleep", ["4"]))
+    assert two.cancel() and alone.cancel()
     session.close()
-    assert [request["do"] for request in requests()] == ["force", "force", "cancel"]
-    assert requests()[2]["of"] == requests()[0]["id"]
+    said = [(request["do"], request.get("of"), request.get("keys")) for request in requests()]
+    first, third = (request["id"] for request in (requests()[0], requests()[3]))
+    cancelled = [("cancel", first, ["t0"]), ("cancel", first, ["t1"]), ("cancel", third, None)]
+    assert [it for it in said if it[0] == "cancel"] == cancelled
     with pytest.raises(gg.Cancelled):
         other.result(20)
 

@@ -77,6 +77,15 @@ def test_cancel() -> None:
         assert not done.cancel()
 
 
+def test_what_is_cancelled_makes_room() -> None:
+    begun = time.monotonic()
+    with gg.Session(engines=["local:1"]) as session:
+        futures = session.submit_all([sleep(50), sleep(51), sleep(0.25)])
+        assert futures[0].cancel() and futures[1].cancel()
+        futures[2].result()
+        assert time.monotonic() - begun < 30
+
+
 def test_callbacks_read_values_and_do_not_wait() -> None:
     got: "concurrent.futures.Future[object]" = concurrent.futures.Future()
 

@@ -101,6 +101,12 @@ impl Coordinator {
         self.post(Post::Plan(Event::Add(request)));
     }
 
+    /// Takes back that these were added or waited for. What only they need is given up: it ends as [`Cause::Cancelled`], what
+    /// runs is killed, and all is taken up again when it is asked for again. What has ended stays.
+    pub fn withdraw(&self, names: Vec<Name>) {
+        self.post(Post::Plan(Event::Withdraw(names)));
+    }
+
     /// Blocks until the thunk has ended, and puts it and all that it waits for before everything else. A thunk that was
     /// not added is read from the store. The observer may not have heard of it yet.
     ///

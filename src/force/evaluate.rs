@@ -309,6 +309,9 @@ impl Plan {
         let Some((id, engine, log)) = self.runs.remove(&run) else { return };
         self.schedule.release(engine);
         self.summary.runs += 1;
+        if self.graph[id].state == State::Unwinding {
+            return self.begin(id);
+        }
         if self.graph[id].state != State::Running(run) {
             return;
         }

@@ -65,6 +65,7 @@ pub mod simulator;
 mod snapshot;
 #[cfg(test)]
 mod threads;
+mod withdraw;
 #[cfg(test)]
 mod world;
 

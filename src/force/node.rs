@@ -9,6 +9,7 @@
 //!                              +-------------------+--> Ready --> Running +
 //!                                                         ^          |
 //!              Growing (what it wrote may be a graph) between Running and Waiting(Chase)
+//!              Unwinding (given up, and wanted again while its engine still has it)
 //!              Paused (back-off), Supplying (lost object), +----------+--> Consulting --> Waiting(StandIn) --> Ended
 //!              Waiting(Again) (a dependency is made again)
 //! ```
@@ -44,6 +45,8 @@ pub(crate) enum State {
     Running(RunId),
     /// It wrote what may be a graph, which is being read.
     Growing,
+    /// It was given up and is wanted again; the engine has not let go of it yet.
+    Unwinding,
     /// It failed, and the caller is asked for a replacement.
     Consulting,
     /// A lost object is being brought back by the caller.
@@ -74,6 +77,10 @@ pub(crate) struct Node {
     pub thunk: Option<Arc<Thunk>>,
     pub kind: Arc<str>,
     pub label: Arc<str>,
+    /// Somebody outside of the graph asked for it.
+    pub wanted: bool,
+    /// It ended as cancelled since nobody wanted it any more.
+    pub given_up: bool,
     /// Its result must not outlive this process.
     pub volatile: bool,
     /// It, or one it depends on, is volatile: its name does not tell its result; the name with resolved inputs does.
@@ -158,6 +165,8 @@ impl Node {
             thunk,
             kind,
             label: label.into(),
+            wanted: false,
+            given_up: false,
             volatile,
             tainted: false,
             depth: 0,

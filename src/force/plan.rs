@@ -30,6 +30,8 @@ use crate::schedule::Schedule;
 pub(crate) enum Event {
     /// A thunk is to be evaluated.
     Add(Request),
+    /// Whoever asked for these does not want them any more.
+    Withdraw(Vec<Name>),
     /// The cache's answer to [`Command::Look`].
     Looked { id: ThunkId, found: Option<Reduction> },
     /// The cache's answer to [`Command::LookResolved`], and the name that was looked up.
@@ -48,6 +50,21 @@ pub(crate) enum Event {
     CancelAll,
     /// Time has passed.
     Tick,
+}
+
+impl Event {
+    /// Whether it answers what was asked of the store or of the caller.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Looked { .. }
+            | Self::Resolved { .. }
+            | Self::Loaded { .. }
+            | Self::Consulted { .. }
+            | Self::Grown { .. }
+            | Self::Resupplied { .. } => true,
+            Self::Add(_) | Self::Withdraw(_) | Self::Ended { .. } | Self::CancelAll | Self::Tick => false,
+        }
+    }
 }
 
 /// What the plan wants done.
@@ -154,8 +171,10 @@ impl Plan {
         self.now = self.now.max(now);
         match event {
             Event::Add(request) => {
-                self.add(request);
+                let id = self.add(request);
+                self.graph[id].wanted = true;
             }
+            Event::Withdraw(names) => self.withdraw(&names),
             Event::Looked { id, found } => self.looked(id, found),
             Event::Resolved { id, key, found } => self.resolved(id, key, found),
             Event::Loaded { id, thunk } => self.loaded(id, thunk),
@@ -205,6 +224,7 @@ impl Plan {
 
     /// What was first heard of as a dependency, or by its name, may be described now.
     fn known(&mut self, id: ThunkId, request: Request) -> ThunkId {
+        self.revive(id);
         let node = &mut self.graph[id];
         let was_eager = node.eager;
         node.eager &= request.eager;
@@ -226,15 +246,17 @@ impl Plan {
 
     /// A thunk of which only the name is known.
     pub(crate) fn add_by_name(&mut self, name: Name) -> ThunkId {
-        self.graph.find(&name).unwrap_or_else(|| {
-            self.add(Request {
-                name,
-                thunk: None,
-                kind: String::new(),
-                label: String::new(),
-                volatile: false,
-                eager: false,
-            })
+        if let Some(id) = self.graph.find(&name) {
+            self.revive(id);
+            return id;
+        }
+        self.add(Request {
+            name,
+            thunk: None,
+            kind: String::new(),
+            label: String::new(),
+            volatile: false,
+            eager: false,
         })
     }
 
@@ -260,6 +282,7 @@ impl Plan {
     pub fn wait(&mut self, now: Duration, name: Name) -> Option<Outcome> {
         self.now = self.now.max(now);
         let id = self.add_by_name(name);
+        self.graph[id].wanted = true;
         self.hurry(id);
         self.work_off();
         let node = &self.graph[id];

@@ -415,3 +415,69 @@ fn equals_go_in_order_and_what_is_waited_for_goes_first() {
     world.run();
     assert_eq!(world.labels(), ["0", "3", "1", "2"]);
 }
+
+/// Takes back that these were asked for.
+fn withdraw(world: &mut World, names: &[Name]) {
+    world.plan.handle(world.now, Event::Withdraw(names.to_vec()));
+}
+
+#[test]
+fn what_nobody_wants_any_more_is_given_up() {
+    let mut world = World::new(&[1]);
+    let a = thunk("a", &[]);
+    let b = thunk("b", &[a.name()]);
+    let c = thunk("c", &[a.name()]);
+    for thunk in [&a, &b, &c] {
+        world.thunks.insert(thunk.name(), thunk.clone());
+    }
+    // Only `b` and `c` are asked for; `a` is there for their sake.
+    world.add(&b);
+    world.add(&c);
+    world.turn();
+    assert_eq!(world.labels().len(), 1, "a runs");
+    withdraw(&mut world, &[b.name()]);
+    assert_eq!(world.plan.progress().running, 1, "c needs it still");
+    withdraw(&mut world, &[c.name(), c.name()]);
+    world.run();
+    for name in [a.name(), b.name(), c.name()] {
+        assert_eq!(cause(&world, &name), Cause::Cancelled);
+    }
+    assert!(world.plan.idle());
+    assert_eq!(world.labels().len(), 1);
+}
+
+#[test]
+fn what_was_given_up_is_taken_up_again() {
+    let mut world = World::new(&[2]);
+    let a = world.step("a", &[]);
+    let b = world.step("b", &[a]);
+    let other = world.step("other", &[]);
+    world.turn();
+    withdraw(&mut world, &[a, b]);
+    world.turn();
+    assert_eq!(cause(&world, &b), Cause::Cancelled);
+    // The engine has not let go of the first execution, which counts for nothing, when it is asked for again.
+    world.step("b", &[a]);
+    world.run();
+    assert_eq!(world.labels(), ["a", "other", "a", "b"]);
+    for name in [a, b, other] {
+        assert!(world.outcome(&name).is_ok());
+    }
+    assert_eq!((world.plan.progress().done, world.plan.progress().failed), (3, 0));
+    assert!(world.plan.idle());
+    // What has a result keeps it.
+    withdraw(&mut world, &[b]);
+    assert!(world.outcome(&b).is_ok());
+}
+
+#[test]
+fn what_was_given_up_may_be_needed_by_something_new() {
+    let mut world = World::new(&[1]);
+    let a = world.step("a", &[]);
+    withdraw(&mut world, &[a]);
+    world.run();
+    let b = world.step("b", &[a]);
+    world.run();
+    assert!(world.outcome(&b).is_ok());
+    assert_eq!(world.labels(), ["a", "b"]);
+}

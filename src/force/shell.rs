@@ -177,8 +177,7 @@ impl Shell {
         let now = self.clock.now();
         match post {
             Post::Plan(event) => {
-                let answers = !matches!(event, Event::Add(_) | Event::Ended { .. } | Event::CancelAll | Event::Tick);
-                self.asked -= usize::from(answers);
+                self.asked -= usize::from(event.is_answer());
                 self.plan.handle(now, event);
             }
             Post::Recorded(problem) => {

@@ -80,13 +80,14 @@ impl Pipe {
         Ok(pipe)
     }
 
-    /// Sends a request.
-    pub fn send(&self, mut request: Value, told: Told) {
+    /// Sends a request; what gg knows it by, unless gg has ended.
+    pub fn send(&self, mut request: Value, told: Told) -> Option<u64> {
         let id = {
             let mut state = locked(&self.state);
             if let Some(why) = state.gone.clone() {
                 drop(state);
-                return told.end(Err(Error::Gone(why)));
+                told.end(Err(Error::Gone(why)));
+                return None;
             }
             state.last += 1;
             let id = state.last;
@@ -98,10 +99,13 @@ impl Pipe {
         }
         let line = format!("{request}\n");
         let sent = locked(&self.input).as_mut().is_some_and(|input| input.write_all(line.as_bytes()).is_ok());
-        let told = if sent { None } else { locked(&self.state).open.remove(&id) };
-        if let Some(told) = told {
+        if sent {
+            return Some(id);
+        }
+        if let Some(told) = locked(&self.state).open.remove(&id) {
             told.end(Err(Error::Gone("gg has ended".to_owned())));
         }
+        None
     }
 
     /// Sends a request and waits for its answer.

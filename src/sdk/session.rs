@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Result};
 use crate::outcome::{Outcome, Value};
-use crate::pending::{Pending, Slot};
+use crate::pending::{Pending, Request, Slot};
 use crate::pipe::{Pipe, Told};
 use crate::thunk::{Thunk, recipes};
 
@@ -94,7 +94,7 @@ impl Session {
     /// Begins to force a thunk.
     pub fn submit(&self, thunk: &Thunk) -> Pending {
         let mut one = self.submit_all([thunk]);
-        one.pop().unwrap_or_else(|| Pending(Arc::default()))
+        one.pop().unwrap_or_default()
     }
 
     /// Begins to force many thunks, with those that they use stated once.
@@ -102,11 +102,12 @@ impl Session {
         let wanted: Vec<&Thunk> = thunks.into_iter().collect();
         let (recipes, keys) = recipes(&wanted);
         let mut slots: HashMap<String, Vec<Arc<Slot>>> = HashMap::new();
+        let made = Arc::new(Request { pipe: Arc::downgrade(&self.pipe), id: OnceLock::new() });
         let mut pending = Vec::with_capacity(wanted.len());
         for key in &keys {
             let slot = Arc::new(Slot::default());
             slots.entry(key.clone()).or_default().push(Arc::clone(&slot));
-            pending.push(Pending(slot));
+            pending.push(Pending { slot, request: Arc::clone(&made), key: key.clone() });
         }
         let mut want: Vec<&String> = slots.keys().collect();
         want.sort();
@@ -127,7 +128,9 @@ impl Session {
                 slots.drain().flat_map(|(_, slots)| slots).for_each(|slot| slot.fill(Err(error.clone())));
             }
         };
-        self.pipe.send(request, Told::Each(Box::new(tell)));
+        if let Some(id) = self.pipe.send(request, Told::Each(Box::new(tell))) {
+            let _ = made.id.set(id);
+        }
         pending
     }
 

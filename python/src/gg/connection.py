@@ -131,10 +131,11 @@ class Connection:
             raise slot.error
         return slot.answer or {}
 
-    def cancel(self, request: int) -> None:
-        """Ends a request, if it has not been answered."""
+    def cancel(self, request: int, keys: Optional[List[str]] = None) -> None:
+        """Ends a request, if it has not been answered; or of a ``force``, what has these keys."""
+        fields: Dict[str, Any] = {"of": request} if keys is None else {"of": request, "keys": keys}
         try:
-            self.request("cancel", {"of": request}, _Slot())
+            self.request("cancel", fields, _Slot())
         except Error:
             # Then it has ended with all others.
             pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence
 
 from .errors import Cancelled, Error, InfrastructureError, error_of
 from .graph import Thunk, lower
@@ -21,8 +21,7 @@ __all__ = ["Future"]
 class Future(concurrent.futures.Future[Result]):
     """A :class:`concurrent.futures.Future` of a :class:`gg.Result`: ``as_completed``, ``wait`` and
     ``asyncio.wrap_future`` take it. ``thunk`` is the thunk. It fails with a :class:`gg.Error`. Unlike those of an
-    executor it can be cancelled while it runs: it is not waited for any more, and its program ends with the session at
-    the latest.
+    executor it can be cancelled while it runs: its program is killed, unless another future needs it.
 
     Callbacks run in a thread of the session's. They may read values, but not wait for other futures.
     """
@@ -39,12 +38,18 @@ class Future(concurrent.futures.Future[Result]):
 
     def cancel(self) -> bool:
         """Ends it. False if it has ended already."""
+        cancelled = self._drop()
+        if cancelled:
+            self._batch.cancel([self])
+        return cancelled
+
+    def _drop(self) -> bool:
+        """Ends it here; gg does not know of that yet."""
         if not super().cancel():
             return False
         if self._once.acquire(blocking=False):
             self._settled = True
             self.set_running_or_notify_cancel()
-            self._batch.dropped()
         return True
 
     def result(self, timeout: Optional[float] = None) -> Result:
@@ -73,7 +78,6 @@ class Future(concurrent.futures.Future[Result]):
         if not self._once.acquire(blocking=False):
             return
         self._settled = True
-        self._batch.count()
         try:
             if error is not None:
                 self.set_exception(error)
@@ -91,24 +95,17 @@ class Batch:
         self._connection = connection
         self._session: Optional["Session"] = session
         self.teller = connection.teller
-        self._lock = threading.Lock()
-        self._ended = 0
         self._request: Optional[int] = None
-        recipes, keys = lower(thunks, session._complete)
-        self.futures: Dict[str, Future] = {keys[id(thunk)]: Future(session, thunk, self) for thunk in thunks}
+        recipes, self._keys = lower(thunks, session._complete)
+        self.futures: Dict[str, Future] = {self._keys[id(thunk)]: Future(session, thunk, self) for thunk in thunks}
         fields: Dict[str, Any] = {"thunks": recipes, "want": list(self.futures)}
         self._request = connection.request("force", fields, self)
 
-    def count(self) -> bool:
-        """Counts one that has ended; whether it is the last."""
-        with self._lock:
-            self._ended += 1
-            return self._ended == len(self.futures)
-
-    def dropped(self) -> None:
-        """One was cancelled: once nobody waits any more, the request is."""
-        if self.count() and self._request is not None:
-            self._connection.cancel(self._request)
+    def cancel(self, futures: Iterable[Future]) -> None:
+        """Lets gg end these, which have been cancelled here."""
+        if self._request is not None:
+            keys = [self._keys[id(future.thunk)] for future in futures]
+            self._connection.cancel(self._request, None if len(keys) == len(self.futures) else keys)
 
     def event(self, message: Dict[str, Any]) -> None:
         """One has ended."""
@@ -135,3 +132,13 @@ class Batch:
             future._finish(
                 None, Cancelled(why.message) if isinstance(why, Cancelled) else type(why)(why.message, why._details)
             )
+
+
+def cancel_all(futures: Iterable[Future]) -> None:
+    """Ends these, with one request for all of a batch."""
+    batches: Dict[Batch, List[Future]] = {}
+    for future in futures:
+        if future._drop():
+            batches.setdefault(future._batch, []).append(future)
+    for batch, dropped in batches.items():
+        batch.cancel(dropped)

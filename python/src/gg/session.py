@@ -25,7 +25,7 @@ from typing import (
 
 from .connection import Connection, command_of, decoded, encoded
 from .errors import Error
-from .future import Batch, Future
+from .future import Batch, Future, cancel_all
 from .graph import Source, Thunk, lower, word
 from .result import Result, Value
 
@@ -164,7 +164,7 @@ class Session:
                 batch = Batch(self, self._connected(), distinct[start : start + _BATCH])
                 made.update((id(future.thunk), future) for future in batch.futures.values())
         except BaseException:
-            _cancel(made.values())
+            cancel_all(made.values())
             raise
         self._futures.update(made.values())
         return [made[id(thunk)] for thunk in wanted]
@@ -197,7 +197,7 @@ class Session:
                 failed.result()
             return [future.result() for future in futures]
         except BaseException:
-            _cancel(futures)
+            cancel_all(futures)
             raise
 
     def map(
@@ -277,11 +277,6 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _cancel(futures: Iterable[Future]) -> None:
-    for future in futures:
-        future.cancel()
-
-
 def _results(futures: List[Future], ordered: bool, return_exceptions: bool) -> Iterator[Any]:
     try:
         for future in futures if ordered else _completed(futures, None):
@@ -293,7 +288,7 @@ def _results(futures: List[Future], ordered: bool, return_exceptions: bool) -> I
                 result = error
             yield result
     finally:
-        _cancel(futures)
+        cancel_all(futures)
 
 
 def _completed(futures: List[Future], timeout: Optional[float]) -> Iterator[Future]:

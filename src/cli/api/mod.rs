@@ -2,9 +2,11 @@
 //!
 //! - `protocol`: what is said on either side
 //! - `lines`: the pipe: reading requests, writing answers
+//! - `open`: a `force` that has not been answered
 //! - `server`: who answers
 
 mod lines;
+mod open;
 mod protocol;
 mod server;
 

@@ -49,6 +49,9 @@ pub enum Request {
     Cancel {
         /// Which.
         of: Value,
+        /// Only these of what it wants.
+        #[serde(default)]
+        keys: Option<Vec<String>>,
     },
 }
 

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use gg_capture::Request as CaptureRequest;
+use gg_force::{Cause, ThunkFailure};
 use gg_ir::{Input, Kind, Name};
 use gg_recipe::{Graph, Source, Sources, Text};
 use serde_json::{Value, json};
 
 use super::lines::Answers;
+use super::open::{Open, Wish};
 use super::protocol::{self, Capture, Force, Put, Request, Trouble};
-use crate::front::{Forcer, Host, Programs, Stated, state};
+use crate::front::{Ended, Failed, Forcer, Host, Programs, Stated, state};
 
 /// The longest value that is put into an answer, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -32,15 +34,6 @@ struct Inner {
     next: AtomicU64,
     /// What is being forced, by the request's id as text.
     open: Mutex<HashMap<String, Arc<Open>>>,
-}
-
-/// A `force` that has not been answered.
-struct Open {
-    id: Value,
-    asker: u64,
-    left: AtomicUsize,
-    failed: AtomicUsize,
-    wanted: usize,
 }
 
 impl Server {
@@ -73,17 +66,23 @@ impl Server {
         let inner = Arc::clone(&self.0);
         match request {
             Request::Hello { protocol } => inner.answers.answer(&id, inner.hello(protocol)),
-            Request::Cancel { of } => inner.answers.answer(&id, inner.cancel(&of)),
+            Request::Cancel { of, keys } => inner.answers.answer(&id, inner.cancel(&of, keys)),
+            Request::Force(force) => match inner.announce(&id) {
+                Ok(open) => spawn(inner, id, move |inner| inner.forced(&open, force)),
+                Err(trouble) => inner.answers.answer(&id, Err(trouble)),
+            },
             // Reads files: others need not wait for that.
-            other => {
-                let (again, refused) = (id.clone(), inner.answers.clone());
-                let spawned =
-                    std::thread::Builder::new().name("gg-request".into()).spawn(move || inner.work(id, other));
-                if let Err(error) = spawned {
-                    refused.answer(&again, Err(Trouble::request(format!("no thread could be started: {error}"))));
-                }
-            }
+            other => spawn(inner, id.clone(), move |inner| inner.work(&id, other)),
         }
+    }
+}
+
+/// Works on a request while others are taken.
+fn spawn(inner: Arc<Inner>, id: Value, work: impl FnOnce(&Arc<Inner>) + Send + 'static) {
+    let refused = inner.answers.clone();
+    let thread = std::thread::Builder::new().name("gg-request".into());
+    if let Err(error) = thread.spawn(move || work(&inner)) {
+        refused.answer(&id, Err(Trouble::request(format!("no thread could be started: {error}"))));
     }
 }
 
@@ -102,19 +101,15 @@ impl Inner {
         Ok(json!({"protocol": protocol, "version": version, "engines": self.engines, "sandbox": sandbox}))
     }
 
-    fn work(self: Arc<Self>, id: Value, request: Request) {
+    fn work(&self, id: &Value, request: Request) {
         let answer = match request {
             Request::Put(put) => self.put(put),
             Request::Get { object, to, mode } => self.get(&object, to.as_ref(), mode.as_deref()),
             Request::Capture(capture) => self.capture(capture),
             Request::Thunk { thunks } => self.thunk(thunks),
-            Request::Force(force) => match self.force(&id, force) {
-                Ok(()) => return,
-                Err(trouble) => Err(trouble),
-            },
-            Request::Hello { .. } | Request::Cancel { .. } => return,
+            Request::Hello { .. } | Request::Cancel { .. } | Request::Force(_) => return,
         };
-        self.answers.answer(&id, answer);
+        self.answers.answer(id, answer);
     }
 
     fn put(&self, put: Put) -> Result<Value, Trouble> {
@@ -200,66 +195,111 @@ impl Inner {
         Ok(json!({"thunks": names}))
     }
 
-    fn force(self: &Arc<Self>, id: &Value, force: Force) -> Result<(), Trouble> {
+    /// A `force` that can be cancelled from here on.
+    fn announce(&self, id: &Value) -> Result<Arc<Open>, Trouble> {
+        let mut all = self.open();
+        if all.contains_key(&id.to_string()) {
+            let why = format!("the request {id} has not been answered yet, and this one has its id");
+            return Err(Trouble::request(why));
+        }
+        let open = Arc::new(Open::new(id.clone()));
+        all.insert(id.to_string(), Arc::clone(&open));
+        Ok(open)
+    }
+
+    fn forced(self: &Arc<Self>, open: &Arc<Open>, force: Force) {
+        if let Err(trouble) = self.force(open, force) {
+            self.close(open, Err(trouble));
+        }
+    }
+
+    /// Answers a `force`, unless it has been answered.
+    fn close(&self, open: &Open, answer: Result<Value, Trouble>) {
+        let closed = {
+            let mut all = self.open();
+            let is_there = all.get(&open.id.to_string()).is_some_and(|known| std::ptr::eq(&**known, open));
+            if is_there { all.remove(&open.id.to_string()) } else { None }
+        };
+        if closed.is_some() {
+            self.answers.answer(&open.id, answer);
+        }
+    }
+
+    fn force(self: &Arc<Self>, open: &Arc<Open>, force: Force) -> Result<(), Trouble> {
         let stated = self.state(force.thunks)?;
         let by_key: HashMap<&str, &Stated> = stated.iter().map(|stated| (stated.key.as_str(), stated)).collect();
         let wanted = force.want.unwrap_or_else(|| stated.iter().map(|stated| stated.key.clone()).collect());
-        let mut known: Vec<(String, Result<&Stated, Name>)> = Vec::with_capacity(wanted.len());
+        let mut wishes = Vec::with_capacity(wanted.len());
         for key in wanted {
-            let found = match by_key.get(key.as_str()) {
-                Some(stated) => Ok(*stated),
+            let thunk = match by_key.get(key.as_str()) {
+                Some(stated) => stated.name,
                 None => match key.parse::<Name>() {
-                    Ok(name) if name.kind() == Kind::Thunk => Err(name),
+                    Ok(name) if name.kind() == Kind::Thunk => name,
                     _ => return Err(Trouble::request(format!("want: there is no thunk called {key:?} here"))),
                 },
             };
-            known.push((key, found));
+            wishes.push(Wish { key, thunk, asker: self.next.fetch_add(1, Ordering::SeqCst) });
         }
-        let asker = self.next.fetch_add(1, Ordering::SeqCst);
-        let open = Arc::new(Open {
-            id: id.clone(),
-            asker,
-            left: AtomicUsize::new(known.len()),
-            failed: AtomicUsize::new(0),
-            wanted: known.len(),
-        });
-        if known.is_empty() {
-            self.answers.answer(id, Ok(json!({"done": 0, "failed": 0})));
+        if wishes.is_empty() {
+            self.close(open, Ok(json!({"done": 0, "failed": 0})));
             return Ok(());
         }
-        if self.open().insert(id.to_string(), Arc::clone(&open)).is_some() {
-            return Err(Trouble::request(format!(
-                "the request {id} has not been answered yet, and this one has its id"
-            )));
-        }
         stated.iter().for_each(|stated| self.forcer.name(stated));
-        for (key, found) in known {
-            let (inner, open) = (Arc::clone(self), Arc::clone(&open));
-            let name = found.as_ref().map_or_else(|name| *name, |stated| stated.name);
-            let tell = move |ended: &crate::front::Ended| inner.ended(&open, &key, &name, ended);
-            match found {
-                Ok(stated) => self.forcer.force(stated, asker, tell),
-                Err(name) => self.forcer.force_name(name, asker, tell),
+        for number in open.begin(wishes.clone()) {
+            self.drop_one(open, &wishes[number]);
+        }
+        for (number, wish) in wishes.into_iter().enumerate() {
+            if open.is_claimed(number) {
+                continue;
+            }
+            let (inner, asked, told) = (Arc::clone(self), Arc::clone(open), wish.clone());
+            let tell = move |ended: &Ended| {
+                if asked.claim(number) {
+                    inner.ended(&asked, &told, ended);
+                }
+            };
+            match by_key.get(wish.key.as_str()) {
+                Some(stated) => self.forcer.force(stated, wish.asker, tell),
+                None => self.forcer.force_name(wish.thunk, wish.asker, tell),
+            }
+            // Cancelled meanwhile, when there was nothing to be taken back yet.
+            if open.is_claimed(number) {
+                self.forcer.forget(&[(wish.thunk, wish.asker)]);
             }
         }
         Ok(())
     }
 
-    fn ended(&self, open: &Open, key: &str, thunk: &Name, ended: &crate::front::Ended) {
-        self.answers.say(&open.id, protocol::ended(key, &thunk.to_string(), ended));
-        if ended.result.is_err() {
-            open.failed.fetch_add(1, Ordering::SeqCst);
-        }
-        if open.left.fetch_sub(1, Ordering::SeqCst) == 1 && self.open().remove(&open.id.to_string()).is_some() {
-            let failed = open.failed.load(Ordering::SeqCst);
-            self.answers.answer(&open.id, Ok(json!({"done": open.wanted - failed, "failed": failed})));
+    /// Tells of a wish that was claimed.
+    fn ended(&self, open: &Open, wish: &Wish, ended: &Ended) {
+        self.answers.say(&open.id, protocol::ended(&wish.key, &wish.thunk.to_string(), ended));
+        if let Some((done, failed)) = open.told(ended.result.is_err()) {
+            self.close(open, Ok(json!({"done": done, "failed": failed})));
         }
     }
 
-    fn cancel(&self, of: &Value) -> Result<Value, Trouble> {
-        if let Some(open) = self.open().remove(&of.to_string()) {
-            self.forcer.forget(open.asker);
-            self.answers.answer(&open.id, Err(Trouble::cancelled()));
+    /// Tells of a wish that was claimed since it is wanted no more.
+    fn drop_one(&self, open: &Open, wish: &Wish) {
+        let thunk = self.forcer.store.read_thunk(&wish.thunk).ok();
+        let failure = ThunkFailure { name: wish.thunk, cause: Cause::Cancelled };
+        let failed = Failed::of(&failure, thunk.as_deref(), None, false);
+        self.ended(open, wish, &Ended { result: Err(Box::new(failed)), engine: None });
+    }
+
+    fn cancel(&self, of: &Value, keys: Option<Vec<String>>) -> Result<Value, Trouble> {
+        let Some(open) = self.open().get(&of.to_string()).cloned() else { return Ok(json!({})) };
+        match keys {
+            Some(keys) => {
+                let dropped = open.claim_keys(keys.into_iter().collect());
+                let askers: Vec<_> = dropped.iter().map(|wish| (wish.thunk, wish.asker)).collect();
+                self.forcer.forget(&askers);
+                dropped.iter().for_each(|wish| self.drop_one(&open, wish));
+            }
+            None => {
+                let askers: Vec<_> = open.cancel().iter().map(|wish| (wish.thunk, wish.asker)).collect();
+                self.close(&open, Err(Trouble::cancelled()));
+                self.forcer.forget(&askers);
+            }
         }
         Ok(json!({}))
     }

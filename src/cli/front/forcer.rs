@@ -135,30 +135,23 @@ impl Forcer {
 
     /// Evaluates a thunk, and tells of its end, once. `asker` is who [`Forcer::forget`] can speak of.
     pub fn force(&self, stated: &Stated, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
-        self.ask(stated.name, asker, tell);
         self.name(stated);
-        let kind = kind(&stated.thunk);
-        self.forces.coordinator.add(Request {
+        let request = Request {
             name: stated.name,
             thunk: Some(Arc::clone(&stated.thunk)),
-            kind,
+            kind: kind(&stated.thunk),
             label: stated.label.clone().unwrap_or_else(|| command_line(&stated.thunk)),
             volatile: stated.thunk.volatile,
             eager: false,
-        });
+        };
+        self.ask(request, asker, Box::new(tell));
     }
 
     /// As [`Forcer::force`], of a thunk that is known by its name.
     pub fn force_name(&self, name: Name, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
-        self.ask(name, asker, tell);
-        self.forces.coordinator.add(Request {
-            name,
-            thunk: None,
-            kind: String::new(),
-            label: String::new(),
-            volatile: false,
-            eager: false,
-        });
+        let (kind, label) = (String::new(), String::new());
+        let request = Request { name, thunk: None, kind, label, volatile: false, eager: false };
+        self.ask(request, asker, Box::new(tell));
     }
 
     /// Notes what a person calls a thunk that others may need.
@@ -168,19 +161,29 @@ impl Forcer {
         }
     }
 
-    fn ask(&self, name: Name, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
+    fn ask(&self, request: Request, asker: u64, tell: Tell) {
         let mut routes = self.router.lock();
-        let known = routes.known.contains(&name);
-        routes.waiting.entry(name).or_default().push(Waiting { asker, known, tell: Box::new(tell) });
+        let known = routes.known.contains(&request.name);
+        routes.waiting.entry(request.name).or_default().push(Waiting { asker, known, tell });
+        // Still locked: nobody is to take back meanwhile, for another, what is asked for here.
+        self.forces.coordinator.add(request);
     }
 
-    /// Tells this asker nothing more. What was begun for it goes on, and is kept.
-    pub fn forget(&self, asker: u64) {
+    /// Tells these askers nothing more of these thunks. What nobody else asked for or needs is given up, and killed where it runs.
+    pub fn forget(&self, askers: &[(Name, u64)]) {
         let mut routes = self.router.lock();
-        for tells in routes.waiting.values_mut() {
-            tells.retain(|waiting| waiting.asker != asker);
+        let mut given_up = Vec::new();
+        for (name, asker) in askers {
+            let Some(tells) = routes.waiting.get_mut(name) else { continue };
+            tells.retain(|waiting| waiting.asker != *asker);
+            if tells.is_empty() {
+                routes.waiting.remove(name);
+                given_up.push(*name);
+            }
         }
-        routes.waiting.retain(|_, tells| !tells.is_empty());
+        if !given_up.is_empty() {
+            self.forces.coordinator.withdraw(given_up);
+        }
     }
 
     /// Ends everything.
