@@ -68,29 +68,6 @@ fn its_exit_status_is_the_commands() {
 }
 
 #[test]
-fn what_a_thunk_must_not_do_is_told_with_its_name_and_input() {
-    let project = Project::new();
-    project.write("a.txt", "x");
-    let input = project.path("a.txt").display().to_string();
-    for (args, what) in [
-        (&["--timeout", "1", "--", "sleep", "60"][..], "it was ended after 1 s, its limit of time"),
-        (&["--", "sh", "-c", "echo >side"], "side: no outputs of its thunk"),
-        (&["-o", "o", "--", "true"], "exit status 0, but not written: out"),
-        (
-            &["--dynamic", "-o", "o", "--", "sh", "-c", "printf 'gg-graph 1\\n{' >o"],
-            "its output 'out' is a malformed graph: EOF",
-        ),
-    ] {
-        let ran = project.gg(&[&["run", "-i", "a.txt"], args].concat());
-        assert_eq!(ran.status, 2, "{}", ran.stderr);
-        assert!(ran.stderr.contains(what) && ran.stderr.contains("(thunk T"), "{}", ran.stderr);
-        assert!(ran.stderr.contains(&input), "{}", ran.stderr);
-    }
-    project.gg(&["run", "--loose", "--", "sh", "-c", "echo >side"]).ok();
-    assert!(!project.path("side").exists());
-}
-
-#[test]
 fn a_program_that_lacks_a_library_is_told_of() {
     let project = Project::new();
     project.write("l.c", "int f(void) { return 0; }").write("m.c", "int f(void); int main(void) { return f(); }");

@@ -5,6 +5,7 @@ mod screen;
 
 mod after_a_failure;
 mod api;
+mod breaches;
 mod browser;
 mod build_systems;
 #[cfg(feature = "lambda")]

@@ -135,3 +135,21 @@ fn one_can_be_cancelled() {
         assert!(!outcome.cached);
     }
 }
+
+#[test]
+fn what_a_failure_has_written_is_there() {
+    let project = Project::new();
+    let script = "echo half >/w/half; echo said; exec sleep 60";
+    let slow = Thunk::program("sh").args(["-c", script]).programs(["sleep"]).timeout(1);
+    let bad = Thunk::program("sh").args(["-c", "echo half >/w/half; exit 3"]).output("half", "/w/half");
+    let session = session(&project);
+    let failed = |thunk: &Thunk| match session.force(thunk) {
+        Err(Error::Program(failure)) => failure,
+        other => panic!("{other:?}"),
+    };
+    let failure = failed(&bad.output("whole", "/w/whole"));
+    assert_eq!((failure.status, failure.missing.as_slice()), (Some(3), &["whole".to_owned()][..]));
+    assert_eq!(failure.outputs["half"].text().unwrap(), "half\n");
+    let failure = failed(&slow);
+    assert!(failure.timed_out && failure.status.is_none() && &*failure.stdout == b"said\n", "{failure:?}");
+}

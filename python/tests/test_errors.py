@@ -50,8 +50,15 @@ def test_writing_what_is_no_output() -> None:
 
 
 def test_time_out() -> None:
-    error = failure(gg.thunk("sleep", ["60"], timeout=1, label="too slow"))
-    assert "too slow" in error.message and "1 s" in error.message.replace("second", "s")
+    error = failure(shell("echo so far; exec sleep 60", programs=["sleep"], timeout=1, label="too slow"))
+    assert error.timed_out and error.status is None and error.stdout == "so far\n"
+    assert "too slow" in error.message and "1 s" in error.message
+
+
+def test_what_it_has_written_all_the_same() -> None:
+    error = failure(shell("echo half > half; exit 3", outputs=["half", "whole"]))
+    assert not error.timed_out and list(error.outputs) == ["half"] and len(error.missing) == 1
+    assert error.outputs["half"].text() == "half\n"
 
 
 def test_a_library_that_is_missing() -> None:

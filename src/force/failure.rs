@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gg_ir::{Name, Reduction};
 use gg_worker::{Failure, Status};
@@ -9,12 +10,13 @@ use gg_worker::{Failure, Status};
 /// How a thunk ended. In the reduction, every reference is a value.
 pub type Outcome = Result<Arc<Reduction>, Arc<ThunkFailure>>;
 
-/// Whether a signal ended the program, or a shell or driver between it and us said so: such report 128 plus the signal's
+/// Whether it was ended from outside, and may do better next time: by a signal, or since its time was over on a machine that may
+/// have been suspended or swapping. Also where a shell or driver between it and us said so: such report 128 plus the signal's
 /// number as their exit status (POSIX, Shell Command Language 2.8.2; Linux has 64 signals).
 pub(crate) fn by_signal(failure: &Failure) -> bool {
     match failure.status {
         Status::Exited(status) => (129..=192).contains(&status),
-        Status::Signalled(_) => true,
+        Status::Signalled(_) | Status::OverTime => true,
     }
 }
 
@@ -27,6 +29,10 @@ pub(crate) fn summarise(failure: &Failure) -> String {
         }
         Status::Exited(status) => format!("exit status {status}"),
         Status::Signalled(signal) => format!("killed by signal {signal}"),
+        Status::OverTime => {
+            let limit = Duration::from_micros(failure.cost.wall_us);
+            format!("it was ended after {} s, its limit of time", limit.as_secs_f64())
+        }
     }
 }
 
@@ -45,8 +51,8 @@ pub struct ThunkFailure {
 pub enum Cause {
     /// Its program failed, and failed again when it was run once more.
     Program(Box<Failure>),
-    /// The program or the thunk itself did what a thunk may not: a file that is no output, a malformed graph, more time than it
-    /// allows, a program that is not among its inputs. The text says what.
+    /// The program or the thunk itself did what a thunk may not: a file that is no output, a malformed graph,
+    /// a program that is not among its inputs. The text says what.
     Breach(String),
     /// A thunk whose outputs it needs failed; this is the one that failed first, whose own cause is not `Dependency`.
     Dependency(Name),

@@ -122,20 +122,12 @@ impl Desk {
             Err(WorkerError::Missing(name)) => EngineResult::Missing(name),
             Err(WorkerError::Corrupt(name)) => EngineResult::Corrupt(name),
             Err(WorkerError::Cancelled) => EngineResult::Cancelled,
-            Err(WorkerError::TimedOut { after }) if own.is_some() && work.earlier > 0 => {
-                EngineResult::Breach(out_of_time(after))
-            }
             Err(error @ (WorkerError::CannotStart { .. } | WorkerError::Conflict { .. })) if work.thunk.strict => {
                 EngineResult::Breach(error.to_string())
             }
             Err(error) => EngineResult::Broken { again: again(&error, work.earlier), text: error.to_string() },
         }
     }
-}
-
-/// What is said of a thunk that took longer than it allows.
-pub(crate) fn out_of_time(limit: Duration) -> String {
-    format!("it was ended after {} s, its limit of time", limit.as_secs_f64())
 }
 
 /// A try by the thread of this number, for the log.

@@ -1,8 +1,12 @@
 //! What can go wrong, and whose fault it is.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::Deserialize;
 
-use crate::outcome::Bytes;
+use crate::outcome::{Bytes, Value, values};
+use crate::pipe::Pipe;
 
 /// What a fallible call here gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -31,7 +35,7 @@ pub enum Error {
 }
 
 /// How a program failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Failure {
     /// What happened, to which program, on which input.
@@ -48,8 +52,13 @@ pub struct Failure {
     pub status: Option<i32>,
     /// The signal that ended it, if one did.
     pub signal: Option<i32>,
+    /// Whether it was ended since its time was over.
+    pub timed_out: bool,
     /// Outputs that it did not write.
     pub missing: Vec<String>,
+    /// Outputs that it wrote all the same, by tag.
+    #[serde(skip)]
+    pub outputs: BTreeMap<String, Value>,
     /// What it wrote to standard output.
     pub stdout: Bytes,
     /// What it wrote to standard error.
@@ -58,14 +67,14 @@ pub struct Failure {
 
 impl Error {
     /// The error that an answer tells of.
-    pub(crate) fn of(value: serde_json::Value) -> Self {
+    pub(crate) fn of(value: serde_json::Value, pipe: Option<&Arc<Pipe>>) -> Self {
         let field = |name: &str| value.get(name).and_then(|it| it.as_str()).unwrap_or_default().to_owned();
         let (kind, message) = (field("kind"), field("message"));
         let failure = || {
-            Box::new(
-                serde_json::from_value(value.clone())
-                    .unwrap_or_else(|_| Failure { message: message.clone(), ..Failure::default() }),
-            )
+            let known = serde_json::from_value(value.clone());
+            let failure = known.unwrap_or_else(|_| Failure { message: message.clone(), ..Failure::default() });
+            let outputs = pipe.and_then(|pipe| values(value.get("outputs")?, pipe)).unwrap_or_default();
+            Box::new(Failure { outputs, ..failure })
         };
         match kind.as_str() {
             "program" => Self::Program(failure()),

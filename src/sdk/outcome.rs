@@ -58,7 +58,6 @@ pub struct Outcome {
 #[derive(Deserialize)]
 struct Done {
     thunk: String,
-    outputs: BTreeMap<String, Made>,
     stdout: Bytes,
     stderr: Bytes,
     cached: bool,
@@ -77,13 +76,12 @@ struct Made {
 
 impl Outcome {
     pub(crate) fn of(event: serde_json::Value, pipe: &Arc<Pipe>) -> Result<Self> {
+        let outputs = event.get("outputs").and_then(|outputs| values(outputs, pipe)).unwrap_or_default();
         let done: Done =
             serde_json::from_value(event).map_err(|error| Error::Gone(format!("gg gave a strange answer: {error}")))?;
-        let value =
-            |made: Made| Value { pipe: Arc::clone(pipe), object: made.object, size: made.size, mode: made.mode };
         Ok(Self {
             thunk: done.thunk,
-            outputs: done.outputs.into_iter().map(|(tag, made)| (tag, value(made))).collect(),
+            outputs,
             stdout: done.stdout,
             stderr: done.stderr,
             cached: done.cached,
@@ -93,6 +91,13 @@ impl Outcome {
             peak_kib: done.peak_kib,
         })
     }
+}
+
+/// Outputs by their tags, as an answer tells of them.
+pub(crate) fn values(outputs: &serde_json::Value, pipe: &Arc<Pipe>) -> Option<BTreeMap<String, Value>> {
+    let made: BTreeMap<String, Made> = serde_json::from_value(outputs.clone()).ok()?;
+    let value = |made: Made| Value { pipe: Arc::clone(pipe), object: made.object, size: made.size, mode: made.mode };
+    Some(made.into_iter().map(|(tag, made)| (tag, value(made))).collect())
 }
 
 /// Content that gg keeps; its bytes stay where they are until they are asked for.

@@ -129,7 +129,7 @@ impl Pipe {
         let told = locked(&self.state).open.remove(&id);
         let Some(told) = told else { return };
         match answer.get_mut("error").map(Value::take) {
-            Some(error) => told.end(Err(Error::of(error))),
+            Some(error) => told.end(Err(Error::of(error, None))),
             None => told.end(Ok(answer.get_mut("ok").map(Value::take).unwrap_or_default())),
         }
     }

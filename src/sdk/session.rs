@@ -117,7 +117,7 @@ impl Session {
             Ok(mut event) if !last => {
                 let key = event.get("key").and_then(Json::as_str).unwrap_or_default().to_owned();
                 let result = match (event.get_mut("error").map(Json::take), pipe.upgrade()) {
-                    (Some(error), _) => Err(Error::of(error)),
+                    (Some(error), pipe) => Err(Error::of(error, pipe.as_ref())),
                     (None, Some(pipe)) => Outcome::of(event, &pipe),
                     (None, None) => Err(Error::Gone("the session has ended".to_owned())),
                 };

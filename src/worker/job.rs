@@ -21,6 +21,13 @@ pub struct Job<'a> {
     pub terminal: bool,
 }
 
+impl Job<'_> {
+    /// Whether `timeout` is the thunk's own limit, and not that of whoever runs it.
+    pub(crate) fn is_own_limit(&self) -> bool {
+        self.description.timeout.is_some_and(|seconds| self.timeout >= Duration::from_secs(seconds.into()))
+    }
+}
+
 /// Where the time of a job went, one after the other; what did not happen took none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
@@ -43,6 +50,8 @@ pub enum Status {
     Exited(i32),
     /// By a signal that gg did not send.
     Signalled(i32),
+    /// gg ended it, since the time was over that its thunk allows.
+    OverTime,
 }
 
 impl Status {
@@ -51,11 +60,13 @@ impl Status {
         self == Status::Exited(0)
     }
 
-    /// The exit status that a shell would show: 128 and the signal's number for a signal.
+    /// The exit status that a shell would show: 128 and the signal's number for a signal. 124 for what took too long, as
+    /// `timeout` has it (GNU coreutils manual).
     pub fn code(self) -> i32 {
         match self {
             Status::Exited(code) => code,
             Status::Signalled(signal) => 128 + signal,
+            Status::OverTime => 124,
         }
     }
 }

@@ -13,6 +13,7 @@
 //! - `process`: one worker process, seen from the pool
 //! - `link`, `codec`, `request`, `reply`: what the two say to each other, over a Unix socket; `shelf`: in shared memory
 //! - `inside`: [`worker_main`]: the worker process itself
+//! - `library`: [`missing_library`]: what loaders say of libraries that are not there
 //! - `memory`: how much of it a sandbox may take
 //! - `import`: from files that a program wrote to values in the store
 //! - `wire`, `remote` (feature `remote`): what gg and a worker far away say to each other; that worker
@@ -69,6 +70,7 @@ mod farm;
 mod import;
 mod inside;
 mod job;
+mod library;
 mod link;
 mod memory;
 mod plain;
@@ -88,6 +90,7 @@ pub use cancel::Cancel;
 pub use error::{Result, WorkerError};
 pub use inside::worker_main;
 pub use job::{Failure, Job, Outcome, Spent, Status};
+pub use library::missing_library;
 pub use plain::Materialise;
 pub use pool::{Pool, PoolConfig, SandboxChoice, SandboxKind};
 pub use visit::{Brought, Visit, holds, unpack};

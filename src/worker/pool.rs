@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use gg_ir::{AbsPath, Made, Reduction, Tag};
+use gg_ir::{AbsPath, Cost, Made, Reduction, Tag};
 use gg_store::Store;
 
 use crate::error::{Result, at};
@@ -16,7 +16,7 @@ use crate::plain::{self, Materialise};
 use crate::plan::{Planned, Planner, bare_request, stdin_of};
 use crate::process::{Answer, Process};
 use crate::reply::{Ended, Which};
-use crate::{Cancel, Failure, Job, Outcome, Spent, WorkerError, memory};
+use crate::{Cancel, Failure, Job, Outcome, Spent, Status, WorkerError, memory};
 
 /// Which kind of sandbox to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -252,6 +252,11 @@ fn no_sandbox(kind: SandboxKind, reason: String) -> WorkerError {
     }
 }
 
+/// What it cost to let a program run until its time was over, as far as that is known.
+fn over_time(limit: Duration) -> Cost {
+    Cost { wall_us: limit.as_micros().try_into().unwrap_or(u64::MAX), ..Cost::default() }
+}
+
 fn outcome(job: &Job<'_>, answer: Answer) -> Result<Outcome> {
     let Answer { ended, stdout, stderr, files, .. } = answer;
     let (status, cost) = match ended {
@@ -262,6 +267,7 @@ fn outcome(job: &Job<'_>, answer: Answer) -> Result<Outcome> {
         Ended::Setup { step, errno } => return Err(WorkerError::sandbox(step, errno)),
         Ended::Died { signal } => return Err(WorkerError::Died { what: "sandbox's first process", signal }),
         Ended::Unfit { reason } => return Err(WorkerError::Unfit { reason }),
+        Ended::TimedOut if job.is_own_limit() => (Status::OverTime, over_time(job.timeout)),
         Ended::TimedOut => return Err(WorkerError::TimedOut { after: job.timeout }),
         Ended::Cancelled => return Err(WorkerError::Cancelled),
     };

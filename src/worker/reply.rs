@@ -131,6 +131,7 @@ impl Ended {
                 let (kind, number) = match *status {
                     Status::Exited(code) => (b'x', code),
                     Status::Signalled(signal) => (b's', signal),
+                    Status::OverTime => (b'o', 0),
                 };
                 w.byte(kind);
                 w.small(number as u32);
@@ -160,9 +161,13 @@ impl Ended {
 
     pub fn read(r: &mut Reader<'_>) -> io::Result<Self> {
         Ok(match r.byte()? {
-            kind @ (b'x' | b's') => {
+            kind @ (b'x' | b's' | b'o') => {
                 let number = r.small()? as i32;
-                let status = if kind == b'x' { Status::Exited(number) } else { Status::Signalled(number) };
+                let status = match kind {
+                    b'x' => Status::Exited(number),
+                    b's' => Status::Signalled(number),
+                    _ => Status::OverTime,
+                };
                 let cost = Cost { wall_us: r.number()?, cpu_us: r.number()?, peak_kib: r.number()? };
                 Ended::Ran { status, cost }
             }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import concurrent.futures
-from typing import Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+
+if TYPE_CHECKING:
+    from .result import Value
 
 __all__ = ["Cancelled", "DependencyError", "Error", "InfrastructureError", "ProgramError", "RequestError"]
 
@@ -53,8 +56,12 @@ class ProgramError(Error):
         self.status: Optional[int] = known.get("status")
         #: The signal that ended it, if one did.
         self.signal: Optional[int] = known.get("signal")
+        #: Whether it was ended since its time was over (``timeout``).
+        self.timed_out: bool = bool(known.get("timed_out"))
         #: Outputs that it did not write.
         self.missing: List[str] = list(known.get("missing") or [])
+        #: Outputs that it wrote all the same, by tag.
+        self.outputs: Mapping[str, "Value"] = {}
         #: What it wrote to its standard output and error. What is no UTF-8 is there as lone surrogates.
         self.stdout: str = text_of(known.get("stdout"))
         self.stderr: str = text_of(known.get("stderr"))

@@ -7,9 +7,9 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence
 
-from .errors import Cancelled, Error, InfrastructureError, error_of
+from .errors import Cancelled, Error, InfrastructureError, ProgramError, error_of
 from .graph import Thunk, lower
-from .result import Result
+from .result import Result, Value
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -38,18 +38,15 @@ class Future(concurrent.futures.Future[Result]):
 
     def cancel(self) -> bool:
         """Ends it. False if it has ended already."""
-        cancelled = self._drop()
-        if cancelled:
-            self._batch.cancel([self])
-        return cancelled
+        cancel_all([self])
+        return self.cancelled()
 
     def _drop(self) -> bool:
-        """Ends it here; gg does not know of that yet."""
-        if not super().cancel():
+        """Ends it here; whether gg is to hear of that."""
+        if not super().cancel() or not self._once.acquire(blocking=False):
             return False
-        if self._once.acquire(blocking=False):
-            self._settled = True
-            self.set_running_or_notify_cancel()
+        self._settled = True
+        self.set_running_or_notify_cancel()
         return True
 
     def result(self, timeout: Optional[float] = None) -> Result:
@@ -115,6 +112,9 @@ class Batch:
             return
         if message["event"] == "failed":
             error = error_of(message["error"])
+            if isinstance(error, ProgramError):
+                written = message["error"].get("outputs") or {}
+                error.outputs = {tag: Value(session, made) for tag, made in written.items()}
             self._connection.later(lambda: future._finish(None, error))
         elif message["event"] == "done":
             result = Result(session, message, future.thunk._more.get("read", ""))

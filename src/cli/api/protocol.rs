@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gg_ir::Reduction;
+use gg_ir::{Made, Reduction};
 use gg_recipe::{Graph, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -138,7 +138,9 @@ pub fn failed(failed: &Failed) -> Value {
         inputs: &'a [String],
         status: Option<i32>,
         signal: Option<i32>,
+        timed_out: bool,
         missing: &'a [String],
+        outputs: BTreeMap<&'a str, Value>,
         stdout: Value,
         stderr: Value,
     }
@@ -157,7 +159,9 @@ pub fn failed(failed: &Failed) -> Value {
         inputs: &failed.inputs,
         status: failed.status,
         signal: failed.signal,
+        timed_out: failed.timed_out,
         missing: &failed.missing,
+        outputs: failed.outputs.iter().map(|(tag, made)| (tag.as_str(), output(made))).collect(),
         stdout: bytes(&failed.stdout),
         stderr: bytes(&failed.stderr),
     };
@@ -172,16 +176,15 @@ pub fn ended(key: &str, thunk: &str, ended: &Ended) -> Value {
     }
 }
 
+/// What was written as an output.
+fn output(made: &Made) -> Value {
+    let name = made.object.name();
+    json!({"object": name.to_string(), "size": name.length(), "mode": format!("{:04o}", made.mode)})
+}
+
 fn done(key: &str, thunk: &str, reduction: &Reduction, ended: &Ended) -> Value {
-    let outputs: BTreeMap<String, Value> = reduction
-        .outputs
-        .iter()
-        .map(|(tag, made)| {
-            let name = made.object.name();
-            let mode = format!("{:04o}", made.mode);
-            (tag.to_string(), json!({"object": name.to_string(), "size": name.length(), "mode": mode}))
-        })
-        .collect();
+    let outputs: BTreeMap<&str, Value> =
+        reduction.outputs.iter().map(|(tag, made)| (tag.as_str(), output(made))).collect();
     json!({
         "event": "done", "key": key, "thunk": thunk, "outputs": outputs,
         "stdout": bytes(&reduction.stdout), "stderr": bytes(&reduction.stderr),

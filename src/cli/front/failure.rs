@@ -1,10 +1,10 @@
 //! What went wrong with a thunk, in words that name its program and its input.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use gg_force::{Cause, ThunkFailure};
-use gg_ir::{AbsPath, Input, Name, Thunk};
-use gg_worker::Status;
+use gg_ir::{AbsPath, Input, Made, Name, Thunk};
+use gg_worker::{Status, missing_library};
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,12 @@ pub struct Failed {
     pub status: Option<i32>,
     /// The signal that ended it, if one did.
     pub signal: Option<i32>,
+    /// Whether it was ended since the time was over that its thunk allows.
+    pub timed_out: bool,
     /// Outputs that it did not write.
     pub missing: Vec<String>,
+    /// Outputs that it wrote all the same, by their tags.
+    pub outputs: BTreeMap<String, Made>,
     /// What it wrote to standard output.
     pub stdout: Vec<u8>,
     /// What it wrote to standard error.
@@ -65,7 +69,9 @@ impl Failed {
             inputs,
             status: None,
             signal: None,
+            timed_out: false,
             missing: Vec::new(),
+            outputs: BTreeMap::new(),
             stdout: Vec::new(),
             stderr: Vec::new(),
         };
@@ -76,7 +82,9 @@ impl Failed {
                 match program.status {
                     Status::Exited(status) => out.status = Some(status),
                     Status::Signalled(signal) => out.signal = Some(signal),
+                    Status::OverTime => out.timed_out = true,
                 }
+                out.outputs = program.outputs.iter().map(|(tag, made)| (tag.to_string(), made.clone())).collect();
                 out.missing = program.missing_outputs.iter().map(ToString::to_string).collect();
                 (out.stdout, out.stderr) = (program.stdout.clone(), program.stderr.clone());
                 if let Some(line) = last_line(&program.stderr) {
@@ -107,11 +115,13 @@ impl Failed {
 }
 
 impl Failed {
-    /// The exit status of a command that failed so: its own, as a shell tells it, or 2 where it is not the command's doing.
+    /// The exit status of a command that failed so: its own, as a shell tells it, 124 where its time was over, or 2 where it is not
+    /// the command's doing.
     pub fn exit_status(&self) -> i32 {
         match (self.status, self.signal) {
             (Some(status), _) if status != 0 => status,
             (_, Some(signal)) => 128 + signal,
+            _ if self.timed_out => Status::OverTime.code(),
             _ => 2,
         }
     }
@@ -134,17 +144,6 @@ fn last_line(text: &[u8]) -> Option<String> {
     Some(shortened(line))
 }
 
-/// The library that a loader did not find, as the GNU C library's and musl's say it.
-fn missing_library(text: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(text);
-    let line = text.lines().find(|line| {
-        line.contains("error while loading shared libraries: ") || line.contains("Error loading shared library ")
-    })?;
-    let rest = line.split_once("libraries: ").or_else(|| line.split_once("shared library "))?.1;
-    let library = rest.split([':', ' ']).next().filter(|name| !name.is_empty())?;
-    Some(Path::new(library).file_name()?.to_string_lossy().into_owned())
-}
-
 fn shortened(text: &str) -> String {
     /// Characters of a line that is shown.
     const LONGEST: usize = 200;
@@ -157,17 +156,6 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn libraries_that_loaders_miss() {
-        let said = |text: &str| missing_library(text.as_bytes());
-        let glibc =
-            "a.out: error while loading shared libraries: libx.so.1: cannot open shared object file: No such file";
-        assert_eq!(said(glibc).as_deref(), Some("libx.so.1"));
-        let musl = "Error loading shared library libx.so.1: No such file or directory (needed by /bin/a)";
-        assert_eq!(said(musl).as_deref(), Some("libx.so.1"));
-        assert_eq!(said("libx.so.1: something else"), None);
-    }
 
     #[test]
     fn the_last_line_is_told() {

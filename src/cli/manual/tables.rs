@@ -30,6 +30,7 @@ pub const EXIT_STATUSES: &[(&str, &str)] = &[
         "gg doctor: something keeps gg from working; gg deploy aws --status: nothing is there; gg simulate: steps died too often",
     ),
     ("2", "a step failed, and the build command did not notice; or gg itself cannot do what it is asked"),
+    ("124", "gg run: the command took longer than its --timeout"),
     ("127", "the build command was not found"),
     (
         "128+N",

@@ -251,7 +251,7 @@ fn how(status: Status, cause: &Cause) -> String {
         Status::Signalled(signal) => format!("killed by {}", signal_name(signal)),
         // What a shell or a compiler's driver says of a program below it.
         Status::Exited(status @ 129..=192) => format!("exit status {status} (as of {})", signal_name(status - 128)),
-        Status::Exited(_) => cause.to_string(),
+        Status::Exited(_) | Status::OverTime => cause.to_string(),
     }
 }
 

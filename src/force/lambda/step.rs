@@ -17,7 +17,6 @@ use super::needs::Needs;
 use crate::attempt::AttemptEnd;
 use crate::engine::{EngineResult, Work};
 use crate::limit::backoff;
-use crate::local::out_of_time;
 use crate::pace::CALLS;
 
 /// How the service says that a function was killed, which it does for want of memory.
@@ -413,9 +412,6 @@ impl Desk {
             }
             JobResult::TimedOut { after_ms, deadline: true } => {
                 self.outgrown(format!("it took longer than the function may run ({} s)", after_ms / 1000), trials)
-            }
-            JobResult::TimedOut { after_ms, deadline: false } if work.thunk.timeout.is_some() && work.earlier > 0 => {
-                Next::Result(EngineResult::Breach(out_of_time(Duration::from_millis(after_ms))))
             }
             JobResult::TimedOut { after_ms, deadline: false } => Next::Result(EngineResult::Broken {
                 text: format!("it was ended after {} s", after_ms / 1000),

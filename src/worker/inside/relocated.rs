@@ -29,6 +29,7 @@ use super::map::{Kind, Map};
 use super::root::{self, Root};
 use super::tool::Failed;
 use super::{Run, Step, StepError, shown, step};
+use crate::library::missing_library;
 use crate::reply::Ended;
 use crate::request::{Op, Request, What};
 
@@ -194,8 +195,11 @@ impl Place {
         }
         let failed = matches!(run.ended, Ended::Ran { status, .. } if !status.success());
         let says = |part: &&[u8]| run.stderr.windows(part.len()).any(|text| text == *part);
-        (failed && NO_LIBRARY.iter().any(says))
-            .then(|| "a program did not find its shared libraries in the sandbox".to_owned())
+        (failed && NO_LIBRARY.iter().any(says)).then(|| {
+            let library = missing_library(&run.stderr);
+            let which = library.unwrap_or_else(|| "its shared libraries".to_owned());
+            format!("a program did not find {which} in the sandbox")
+        })
     }
 
     /// How to start the program. To be called in the process that starts it, which has no use for the table afterwards.

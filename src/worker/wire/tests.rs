@@ -82,10 +82,10 @@ fn results() -> impl Strategy<Value = JobResult> {
                 cost: cost(wall_us),
             },
         }),
-        (tags(), any::<Vec<u8>>(), any::<i32>(), any::<bool>()).prop_map(move |(tags, stdout, number, exited)| {
+        (tags(), any::<Vec<u8>>(), any::<i32>(), 0..3).prop_map(move |(tags, stdout, number, how)| {
             JobResult::Failed {
                 failure: Failure {
-                    status: if exited { Status::Exited(number) } else { Status::Signalled(number) },
+                    status: [Status::Exited(number), Status::Signalled(number), Status::OverTime][how as usize],
                     stdout,
                     stderr: b"error: \xff".to_vec(),
                     cost: cost(3),

@@ -145,15 +145,18 @@ pub(crate) mod failure {
         exited: Option<i32>,
         #[serde(skip_serializing_if = "Option::is_none")]
         signalled: Option<i32>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        over_time: bool,
         missing_outputs: Vec<String>,
         #[serde(with = "super::reduction")]
         wrote: Reduction,
     }
 
     pub fn serialize<S: Serializer>(failure: &Failure, serializer: S) -> Result<S::Ok, S::Error> {
-        let (exited, signalled) = match failure.status {
-            Status::Exited(code) => (Some(code), None),
-            Status::Signalled(signal) => (None, Some(signal)),
+        let (exited, signalled, over_time) = match failure.status {
+            Status::Exited(code) => (Some(code), None, false),
+            Status::Signalled(signal) => (None, Some(signal), false),
+            Status::OverTime => (None, None, true),
         };
         let wrote = Reduction {
             // A failure is nobody's: whoever reads it knows what was asked.
@@ -165,15 +168,16 @@ pub(crate) mod failure {
             cost: failure.cost,
         };
         let missing_outputs = failure.missing_outputs.iter().map(Tag::to_string).collect();
-        Written { exited, signalled, missing_outputs, wrote }.serialize(serializer)
+        Written { exited, signalled, over_time, missing_outputs, wrote }.serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Failure, D::Error> {
-        let Written { exited, signalled, missing_outputs, wrote } = Written::deserialize(deserializer)?;
-        let status = match (exited, signalled) {
-            (Some(code), None) => Status::Exited(code),
-            (None, Some(signal)) => Status::Signalled(signal),
-            _ => return Err(D::Error::custom("a failure has either an exit status or a signal")),
+        let Written { exited, signalled, over_time, missing_outputs, wrote } = Written::deserialize(deserializer)?;
+        let status = match (exited, signalled, over_time) {
+            (Some(code), None, false) => Status::Exited(code),
+            (None, Some(signal), false) => Status::Signalled(signal),
+            (None, None, true) => Status::OverTime,
+            _ => return Err(D::Error::custom("a failure has an exit status, a signal, or took too long")),
         };
         let missing_outputs = missing_outputs.into_iter().map(Tag::new).collect::<Result<_, _>>();
         let Reduction { thunk: _, outputs, undeclared, stdout, stderr, cost } = wrote;
