@@ -96,6 +96,7 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
     gather.locales()?;
     gather.list_directories()?;
     gather.places.walk(&request.cwd)?;
+    gather.places.merged()?;
     gather.finish(started)
 }
 

@@ -18,7 +18,8 @@
 //! - The locales that the environment names, and `C.UTF-8`.
 //! - What the [`Request`] names besides: programs that are started, Python packages that are imported by name, and files and directories.
 //!   Shared libraries among those come with what they need.
-//! - The links on the way to the working directory.
+//! - The links on the way to the working directory, and those from `/bin` and the like into `/usr` where what they lead to is there: a
+//!   program that is found as `/usr/bin/sh` is often started as `/bin/sh`.
 //!
 //! # Interpreters
 //!

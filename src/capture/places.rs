@@ -13,6 +13,9 @@ use crate::CaptureError;
 /// As many links as Linux follows in one path (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
+/// What are links where `/usr` holds everything (file-hierarchy(7)).
+const MERGED: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
 /// What has to stand at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -187,6 +190,21 @@ impl Places {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(CaptureError::Io { path: directory.into(), error }),
         }
+    }
+
+    /// Adds the links by which programs that ask for `/bin/sh` are led to `/usr/bin/sh`, where what they lead to is needed.
+    ///
+    /// # Errors
+    /// As [`Places::walk`].
+    pub fn merged(&mut self) -> Result<(), CaptureError> {
+        for link in MERGED {
+            let Ok(target) = fs::read_link(link) else { continue };
+            let target = Path::new("/").join(target);
+            if self.needs.range(target.clone()..).next().is_some_and(|(path, _)| path.starts_with(&target)) {
+                self.walk(Path::new(link))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a path (without links in it) lies in a tree that has been added.

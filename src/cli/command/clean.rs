@@ -6,6 +6,7 @@ use std::io;
 use anyhow::{Context, Result};
 use gg_store::Store;
 
+use crate::front;
 use crate::settings::Settings;
 
 /// Deletes everything that gg keeps.
@@ -14,7 +15,7 @@ use crate::settings::Settings;
 /// When a build runs and `force` is not given, or something cannot be deleted.
 pub fn run(force: bool, settings: &Settings) -> Result<i32> {
     Store::open(&settings.directory)?.clean(force)?;
-    for folder in ["reports", "pending", "sessions", "history", "bytecode"] {
+    for folder in ["reports", "pending", "sessions", "history", front::bytecode::FOLDER] {
         let path = settings.directory.join(folder);
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match removed {

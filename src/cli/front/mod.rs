@@ -5,9 +5,11 @@
 //! - `stated`: from recipes to thunks in the store
 //! - `forcer`: a coordinator whose results go to whoever asked for them
 //! - `job`: a command as a thunk, as a person states it; `template`: many alike; `bench`: where they are worked on
+//! - `bytecode`: compiled Python modules that captures have left
 //! - `failure`: what went wrong with a thunk, in words that name its program and its input
 
 mod bench;
+pub mod bytecode;
 mod failure;
 mod forcer;
 mod host;

@@ -12,6 +12,7 @@ use gg_capture::{Captured, Need, Request, capture};
 use gg_ir::{AbsPath, Entry, Input, Kind, Name, Reference, Tree};
 use gg_store::{Stamp, Store};
 
+use super::bytecode;
 use crate::system;
 
 /// A program that was captured, in the store.
@@ -22,9 +23,6 @@ pub struct Program {
     /// What a thunk that runs it has as inputs: a tree at `/`, and what lies over parts of that.
     pub inputs: BTreeMap<AbsPath, Input>,
 }
-
-/// Where compiled Python modules are kept, in the store's directory.
-const BYTECODE: &str = "bytecode";
 
 /// A program, and the states of its files when it was captured.
 struct Known {
@@ -44,7 +42,7 @@ impl Programs {
     /// # Errors
     /// When it cannot be captured; the text says which file is at fault.
     pub fn capture(&self, store: &Store, request: &Request) -> Result<Arc<Program>> {
-        let request = &Request { bytecode: Some(store.dir().join(BYTECODE)), ..request.clone() };
+        let request = &Request { bytecode: Some(store.dir().join(bytecode::FOLDER)), ..request.clone() };
         let key = format!("{request:?}");
         if let Some(Known { program, files }) = self.lock().get(&key)
             && files.iter().all(|(path, stamp)| Stamp::of(path).is_ok_and(|now| now == *stamp))

@@ -73,10 +73,17 @@ impl Temporaries {
         Self { places: places.collect(), kept, began: SystemTime::now() - TICK }
     }
 
-    /// Whether a file is one that nobody keeps.
+    /// Whether a file is one that nobody keeps. Not by the name of a directory that the project is in.
     pub fn holds(&self, path: &Path) -> bool {
-        self.inside(path).is_some()
-            || path.iter().any(|part| made_up(part.as_bytes()).is_some_and(|(_, throwaway)| throwaway))
+        let is_thrown_away = |path: &Path| {
+            let name = path.file_name().and_then(|name| made_up(name.as_bytes()));
+            name.is_some_and(|(_, throwaway)| throwaway) && !self.leads_to_kept(path)
+        };
+        self.inside(path).is_some() || path.ancestors().any(is_thrown_away)
+    }
+
+    fn leads_to_kept(&self, path: &Path) -> bool {
+        self.kept.iter().any(|kept| kept.starts_with(path))
     }
 
     /// The name directly below a place for temporary files: of a file, or of a directory that was made since the session began
@@ -86,7 +93,7 @@ impl Temporaries {
             let mut parts = path.strip_prefix(place).ok()?.iter();
             let (name, more) = (parts.next()?, parts.next().is_some());
             let below = place.join(name);
-            if self.kept.iter().any(|kept| kept.starts_with(&below)) {
+            if self.leads_to_kept(&below) {
                 return None;
             }
             let is_own = || {
@@ -160,7 +167,7 @@ mod tests {
         std::thread::sleep(2 * TICK);
         let all = Temporaries {
             places: vec![place.to_path_buf()],
-            kept: vec![place.join("mine/tree")],
+            kept: vec![place.join("mine/tree"), place.join("tmp.OurOurOurO/tree")],
             began: SystemTime::now() - TICK,
         };
         for (name, mode) in [("ffconf.a8sD7f6s", 0o700), ("cgF68CaF", 0o700), ("mine", 0o700), ("build-4711", 0o755)] {
@@ -184,6 +191,9 @@ mod tests {
             ("TMP/build-4711/a.o", &[], false),
             ("TMP/old.a8sD7f6s/a.o", &[], false),
             ("TMP/mine/tree/conftest.c", &[], false),
+            // A project may be where mktemp made room for it, and have probes of its own.
+            ("TMP/tmp.OurOurOurO/tree/a.o", &["tmp.OurOurOurO"], false),
+            ("TMP/tmp.OurOurOurO/tree/cmTC_0fa3b.dir/a.o", &["tmp.OurOurOurO", "cmTC_0fa3b"], true),
         ];
         for (path, names, throwaway) in rows {
             let path = PathBuf::from(path.replace("TMP", place.to_str().unwrap()));

@@ -154,3 +154,13 @@ fn the_answer_is_the_same_each_time() {
     let request = bench.request(&["bin/main"]);
     assert_eq!(gg_capture::capture(&request).unwrap(), gg_capture::capture(&request).unwrap());
 }
+
+#[test]
+fn a_program_that_is_named_is_found_where_others_look() {
+    let bench = Bench::new();
+    bench.file("m.c", "#include <stdlib.h>\nint main(void) { return system(\"echo from a shell\"); }");
+    bench.here("cc m.c -o m");
+    let mut request = bench.request(&["./m"]);
+    request.programs = vec!["sh".into()];
+    assert_eq!(bench.run(&request).1, "from a shell\n");
+}
