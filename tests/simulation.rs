@@ -36,7 +36,7 @@ fn a_build_is_recorded_and_built_again_on_imagined_workers() {
     let said = project.gg(&["graph", "--record", "graph.txt"]).ok().stdout;
     assert!(said.contains("7 steps"), "{said}");
     let text = String::from_utf8(project.read("graph.txt")).unwrap();
-    assert!(text.starts_with("gg-graph 1\n"));
+    assert!(text.starts_with("gg-recording 1\n"));
     let step = |label| recorded(&text, label);
     let id = |label| step(label)[0].to_owned();
     let needs = |label| {
@@ -127,7 +127,9 @@ fn the_model_and_the_seed_count() {
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
     let project = Project::new();
-    project.write("graph.txt", "gg-graph 1\na\tcompile\t1\tx\t0\t0\t0\t-\ta.o\n").write("empty.txt", "gg-graph 1\n");
+    project
+        .write("graph.txt", "gg-recording 1\na\tcompile\t1\tx\t0\t0\t0\t-\ta.o\n")
+        .write("empty.txt", "gg-recording 1\n");
     project.write("model.toml", "[store]\nlatency = 1\n");
     let said = |args: &[&str]| {
         let ran = project.gg(args);

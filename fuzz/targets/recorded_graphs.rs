@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     let shape = Shape::parse(text);
     let policy = text.lines().next().unwrap_or_default().parse::<Scheduling>();
     // Lines alone are seldom found behind the first one.
-    for text in [text.to_owned(), format!("gg-graph 1\n{text}")] {
+    for text in [text.to_owned(), format!("gg-recording 1\n{text}")] {
         let Ok(recording) = Recording::parse(&text) else { continue };
         let written = recording.to_string();
         assert_eq!(Recording::parse(&written).expect("what was written"), recording);

@@ -2,7 +2,7 @@
 //!
 //! # The format
 //!
-//! Text, in UTF-8. The first line is `gg-graph 1`. Each further line is one step, in nine fields with a tab between any two:
+//! Text, in UTF-8. The first line is `gg-recording 1`. Each further line is one step, in nine fields with a tab between any two:
 //!
 //! | field | holds |
 //! |---|---|
@@ -25,7 +25,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The first line.
-const HEADER: &str = "gg-graph 1";
+const HEADER: &str = "gg-recording 1";
 /// What a person finds below it.
 const FIELDS: &str = "# id\tkind\twall_us\tcpu_us\tinput_bytes\tnew_bytes\toutput_bytes\tneeds\tlabel";
 /// The longest time that a step may have taken, microseconds: eleven days.
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn steps_in_any_order() {
-        let text = "gg-graph 1\n# a remark\n\nlink\tlink\t9\t0\t0\t0\t7\ta,b,a\tprog\na\tcompile\t5\t4\t3\t2\t1\t-\ta.o\nb\tcompile\t1\t1\t1\t1\t1\t-\tb\\to\ty\n";
+        let text = "gg-recording 1\n# a remark\n\nlink\tlink\t9\t0\t0\t0\t7\ta,b,a\tprog\na\tcompile\t5\t4\t3\t2\t1\t-\ta.o\nb\tcompile\t1\t1\t1\t1\t1\t-\tb\\to\ty\n";
         let recording = Recording::parse(text).unwrap();
         let [a, b, link] = recording.steps() else { panic!("{recording:?}") };
         let given = (a.wall_us, a.cpu_us, a.input_bytes, a.new_bytes, a.output_bytes);
@@ -318,7 +318,7 @@ mod tests {
     fn what_is_wrong_has_a_line() {
         let step = |id: &str, needs: &str| format!("{id}\tk\t1\t1\t1\t1\t1\t{needs}\tl\n");
         assert_eq!(Recording::parse("").unwrap_err().line, 1);
-        assert_eq!(Recording::parse("gg-graph 2\n").unwrap_err().problem, Problem::Header);
+        assert_eq!(Recording::parse("gg-recording 2\n").unwrap_err().problem, Problem::Header);
         assert_eq!(problem("#\na\tk\t1\n"), (3, Problem::Fields(3)));
         let number = Problem::Number { field: "cpu_us", text: "1e3".into(), most: LONGEST_US };
         assert_eq!(problem("a\tk\t1\t1e3\t1\t1\t1\t-\tl\n"), (2, number));
