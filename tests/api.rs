@@ -271,3 +271,17 @@ fn the_end_of_input_ends_all() {
     drop(api);
     until("it is killed", || !runs(&["sleep", "1236.25"]));
 }
+
+#[test]
+fn a_session_leaves_a_record() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    let thunks = json!({"a": {"program": "echo", "args": ["a"], "label": "the first"}});
+    api.ask(json!({"do": "force", "thunks": thunks}));
+    drop(api);
+    let record = project.report();
+    assert_eq!((&record["command"], &record["steps"][0]["label"]), (&json!(["gg", "api"]), &json!("the first")));
+    // One that forces nothing leaves none.
+    drop(Api::start(&project, &[]));
+    assert_eq!(project.report()["run"], 1);
+}

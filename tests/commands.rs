@@ -137,3 +137,26 @@ fn recipes_are_read_from_a_file() {
     let ran = project.gg(&["thunk", "create", "--recipe", "c.json"]);
     assert!(ran.status == 2 && ran.stderr.contains("unknown field `input`"), "{}", ran.stderr);
 }
+
+#[test]
+fn many_commands_leave_a_record() {
+    let project = Project::new();
+    project.write("Makefile", "a.o: a.c\n\t$(CC) -c a.c\n").write("a.c", "int a;\n");
+    project.gg(&["infer", "--", "make"]).ok();
+    project.gg(&["parallel", "--", "sh", "-c", "test {} != 7", ":::", "6", "7"]);
+    let record = project.report();
+    assert_eq!((record["status"].as_i64(), record["stated"].as_bool()), (Some(1), Some(true)));
+    let told = |step: &serde_json::Value, what: &str| step[what].as_str().unwrap().to_owned();
+    let mut steps: Vec<_> =
+        record["steps"].as_array().unwrap().iter().map(|it| (told(it, "label"), told(it, "served"))).collect();
+    steps.sort();
+    let of = |item: &str, served: &str| (format!("sh -c test {item} != 7"), served.to_owned());
+    assert_eq!(steps, [of("6", "executed"), of("7", "failed")]);
+    assert!(project.gg(&["report"]).ok().stdout.contains("gg parallel sh -c"));
+    // What a build has left goes by what that called it.
+    project.gg(&["force"]).ok();
+    assert_eq!(project.report()["steps"][0]["kind"], "compile");
+    // A single command is not worth one.
+    project.gg(&["run", "--", "true"]).ok();
+    assert_eq!(project.report()["command"][1], "force");
+}

@@ -11,12 +11,14 @@ mod protocol;
 mod server;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gg_store::Store;
 
 use crate::console::{Console, Look, Progress, Verbosity};
 use crate::front::Forcer;
+use crate::report::Chronicle;
 use crate::settings::Settings;
 use crate::signals::{Signals, die_of};
 
@@ -30,7 +32,11 @@ pub fn run(settings: &Settings, stop: Signals) -> Result<i32> {
     // Another program shows its user how far things are.
     let look = Look { verbosity: Verbosity::Normal, progress: Progress::Off, ..settings.look };
     let console = Arc::new(Console::new(look));
-    let forcer = Arc::new(Forcer::start(&store, settings, &console, true)?);
+    let begun = Instant::now();
+    let root = std::env::current_dir().context("the current directory is gone")?;
+    let command = ["gg", "api"].map(str::to_owned).into();
+    let chronicle = Chronicle::new(&settings.directory, &root, command, true, begun);
+    let forcer = Arc::new(Forcer::start(&store, settings, &console, true, Some(&chronicle), begun)?);
     let coordinator = Arc::clone(&forcer.forces.coordinator);
     drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
         let arrived = stop.wait();
@@ -42,6 +48,7 @@ pub fn run(settings: &Settings, stop: Signals) -> Result<i32> {
     forcer.cancel_all();
     forcer.forces.end();
     console.end();
+    chronicle.save(&forcer.forces, i32::from(served.is_err()), &console);
     served?;
     Ok(0)
 }

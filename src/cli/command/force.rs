@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use gg_force::{Cause, ThunkFailure};
@@ -10,7 +10,7 @@ use gg_store::Store;
 
 use crate::console::Console;
 use crate::engine::Forces;
-use crate::report::{self, Forced, Record, Recorder, Runs, Underway};
+use crate::report::Chronicle;
 use crate::run::STEP_FAILED;
 use crate::session::{Deliveries, Journal, Placeholders};
 use crate::settings::Settings;
@@ -29,28 +29,20 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     let console = Arc::new(Console::new(settings.look));
     let journal = Journal::create(&settings.directory.join("sessions"), &root).context("cannot set up a session")?;
     let placeholders = Arc::new(Placeholders::new(journal));
-    let (begun, started) = (Instant::now(), SystemTime::now());
-    let recorder = Arc::new(Recorder::new(begun));
+    let begun = Instant::now();
+    let names = files.iter().map(|file| file.to_string_lossy().into_owned());
+    let command = ["gg", "force"].map(str::to_owned).into_iter().chain(names).collect();
+    let mut chronicle = Chronicle::new(&settings.directory, &root, command, false, begun);
+    chronicle.announce();
     let deliveries = Arc::new(Deliveries::new(
         Arc::clone(&store),
         Arc::clone(&placeholders),
         Arc::clone(&console),
-        Arc::clone(&recorder),
+        Arc::clone(chronicle.recorder()),
     ));
-    let runs = Runs::of(&settings.directory, &root);
-    let before = runs.numbers().ok().and_then(|numbers| runs.load(*numbers.last()?).ok());
-    let names = files.iter().map(|file| file.to_string_lossy().into_owned());
-    let began_as = Record {
-        version: report::VERSION,
-        gg: env!("CARGO_PKG_VERSION").to_owned(),
-        root: root.clone(),
-        command: ["gg", "force"].map(str::to_owned).into_iter().chain(names).collect(),
-        started: started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        ..Record::default()
-    };
-    let underway = Arc::new(runs.begin(&began_as).ok());
     let next = Arc::clone(&deliveries) as _;
-    let observer = Arc::new(Forced::new(Arc::clone(&store), Arc::clone(&recorder), before, next));
+    let observer = Arc::new(chronicle.observer(&store, next));
+    let chronicle = Arc::new(chronicle);
     let forces = Forces::start(Arc::clone(&store), settings, observer, true, &Arc::default(), &console, begun)?;
     let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);
@@ -58,13 +50,13 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
 
     let failing = Arc::clone(&deliveries);
     console.follow(forces.status(root.clone(), began, || false, move || failing.failures().count().0));
-    let (coordinator, told, ended) = (Arc::clone(&forces.coordinator), Arc::clone(&console), Arc::clone(&underway));
+    let (coordinator, told, ended) = (Arc::clone(&forces.coordinator), Arc::clone(&console), Arc::clone(&chronicle));
     drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
         let arrived = stop.wait();
         told.end();
         // What is not computed yet stays a placeholder.
         coordinator.cancel_all();
-        ended.iter().for_each(Underway::end);
+        ended.end();
         signals::die_of(arrived.signal);
     }));
 
@@ -94,21 +86,7 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     still.retain(|path| Placeholders::at(path).is_some());
     pending::store(&settings.directory, &root, &still)?;
     let status = if failed > 0 { STEP_FAILED } else { 0 };
-    let (_, notices) = recorder.take_calls();
-    let record = Record {
-        wall_ms: begun.elapsed().as_millis() as u64,
-        status: Some(status),
-        lazy: true,
-        sandbox: forces.sandbox.clone(),
-        engines: forces.report(),
-        notices,
-        ..began_as
-    };
-    // The files are there; what cannot be noted down does not undo it.
-    if let Err(error) = runs.save(&record, recorder.take_steps()) {
-        console.notice(&format!("cannot write to {}: {error}", settings.directory.display()));
-    }
-    underway.iter().for_each(Underway::end);
+    chronicle.save(&forces, status, &console);
     let directory = placeholders.journal().directory().to_path_buf();
     drop(std::fs::remove_dir_all(directory));
     Ok(status)

@@ -55,7 +55,9 @@ pub fn run(
     if !template.iter().any(|word| names_item(word)) {
         template.push("{}".into());
     }
-    let bench = Bench::start(settings, stop, !how.halt)?;
+    let told = ["gg", "parallel"].map(OsStr::new).into_iter().chain(template.iter().map(OsString::as_os_str));
+    let told = told.map(|word| word.to_string_lossy().into_owned()).collect();
+    let bench = Bench::start(settings, stop, !how.halt, Some(told))?;
     let mut jobs = Vec::with_capacity(items.len());
     for (number, item) in items.iter().enumerate() {
         jobs.push(
@@ -88,11 +90,12 @@ pub fn run(
             next += 1;
         }
     }
-    bench.end();
+    let status = i32::from(failed > 0);
+    bench.end(status);
     if failed > 0 {
         eprintln!("gg: {failed} of {} failed", jobs.len());
     }
-    Ok(i32::from(failed > 0))
+    Ok(status)
 }
 
 /// The command for one item.

@@ -15,7 +15,7 @@ use crate::signals::Signals;
 /// # Errors
 /// When it cannot be stated, or gg cannot work.
 pub fn run(command: &[OsString], args: &JobArgs, settings: &Settings, stop: Signals) -> Result<i32> {
-    let bench = Bench::start(settings, stop, true)?;
+    let bench = Bench::start(settings, stop, true, None)?;
     let job = Job::new(command, args, bench.cwd())?;
     let stated = bench.state(&job)?;
     let (sender, answer) = channel();
@@ -34,7 +34,7 @@ pub fn run(command: &[OsString], args: &JobArgs, settings: &Settings, stop: Sign
             failed.exit_status()
         }
     };
-    bench.end();
+    bench.end(status);
     // What a pipe's reader has left behind is not an error of the command.
     let _ = std::io::stdout().flush();
     Ok(status)

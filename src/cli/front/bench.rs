@@ -17,6 +17,7 @@ use super::job::Job;
 use super::program::Programs;
 use super::stated::{Stated, state};
 use crate::console::Console;
+use crate::report::Chronicle;
 use crate::settings::Settings;
 use crate::signals::{Signals, die_of};
 
@@ -31,25 +32,33 @@ pub struct Bench {
     env: BTreeMap<OsString, OsString>,
     failed: Arc<AtomicU64>,
     begun: Instant,
+    chronicle: Option<Arc<Chronicle>>,
 }
 
 impl Bench {
-    /// Starts the engines; a signal ends everything from now on.
+    /// Starts the engines; a signal ends everything from now on. A record is kept where a `command` is given that goes by that.
     ///
     /// # Errors
     /// When gg cannot work.
-    pub fn start(settings: &Settings, stop: Signals, keep_going: bool) -> Result<Self> {
+    pub fn start(settings: &Settings, stop: Signals, keep_going: bool, command: Option<Vec<String>>) -> Result<Self> {
         let begun = Instant::now();
         let cwd = std::env::current_dir().context("the current directory is gone")?;
         let store = Arc::new(Store::open(&settings.directory)?);
         let lease = store.lease()?;
         let console = Arc::new(Console::new(settings.look));
-        let forcer = Forcer::start(&store, settings, &console, keep_going)?;
+        let chronicle = command.map(|command| {
+            let mut chronicle = Chronicle::new(&settings.directory, &cwd, command, true, begun);
+            chronicle.announce();
+            Arc::new(chronicle)
+        });
+        let forcer = Forcer::start(&store, settings, &console, keep_going, chronicle.as_deref(), begun)?;
         let (coordinator, told) = (Arc::clone(&forcer.forces.coordinator), Arc::clone(&console));
+        let ended = chronicle.clone();
         drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
             let arrived = stop.wait();
             told.end();
             coordinator.cancel_all();
+            ended.iter().for_each(|chronicle| chronicle.end());
             die_of(arrived.signal);
         }));
         Ok(Self {
@@ -62,6 +71,7 @@ impl Bench {
             env: std::env::vars_os().collect(),
             failed: Arc::default(),
             begun,
+            chronicle,
         })
     }
 
@@ -111,10 +121,13 @@ impl Bench {
         }
     }
 
-    /// Ends in order.
-    pub fn end(&self) {
+    /// Ends in order, with this exit status.
+    pub fn end(&self, status: i32) {
         self.forcer.forces.coordinator.wait_all();
         self.forcer.forces.end();
         self.console.end();
+        if let Some(chronicle) = &self.chronicle {
+            chronicle.save(&self.forcer.forces, status, &self.console);
+        }
     }
 }

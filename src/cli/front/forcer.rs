@@ -14,6 +14,7 @@ use super::failure::Failed;
 use super::stated::Stated;
 use crate::console::Console;
 use crate::engine::Forces;
+use crate::report::{Chronicle, Recorder};
 use crate::settings::Settings;
 
 /// How a thunk ended.
@@ -50,6 +51,7 @@ struct Routes {
 struct Router {
     store: Arc<Store>,
     console: Arc<Console>,
+    recorder: Option<Arc<Recorder>>,
     routes: Mutex<Routes>,
 }
 
@@ -76,6 +78,9 @@ impl Router {
 
 impl Observer for Router {
     fn finished(&self, done: &Finished) {
+        if let Some(recorder) = &self.recorder {
+            recorder.finished(done);
+        }
         let tells = {
             let mut routes = self.lock();
             if let Err(failure) = &done.result
@@ -106,6 +111,9 @@ impl Observer for Router {
 
     fn notice(&self, text: &str) {
         self.console.detail(text);
+        if let Some(recorder) = &self.recorder {
+            recorder.notice(text);
+        }
     }
 }
 
@@ -119,15 +127,27 @@ pub struct Forcer {
 }
 
 impl Forcer {
-    /// Starts the engines.
+    /// Starts the engines; what they do is noted in the chronicle of a run that began then, if there is one.
     ///
     /// # Errors
     /// As [`Forces::start`].
-    pub fn start(store: &Arc<Store>, settings: &Settings, console: &Arc<Console>, keep_going: bool) -> Result<Self> {
-        let (store, begun) = (Arc::clone(store), Instant::now());
+    pub fn start(
+        store: &Arc<Store>,
+        settings: &Settings,
+        console: &Arc<Console>,
+        keep_going: bool,
+        chronicle: Option<&Chronicle>,
+        begun: Instant,
+    ) -> Result<Self> {
+        let store = Arc::clone(store);
         let (routed, told) = (Arc::clone(&store), Arc::clone(console));
-        let router = Arc::new(Router { store: routed, console: told, routes: Mutex::default() });
-        let observer = Arc::clone(&router) as _;
+        let recorder = chronicle.map(|chronicle| Arc::clone(chronicle.recorder()));
+        let router = Arc::new(Router { store: routed, console: told, recorder, routes: Mutex::default() });
+        let told: Arc<dyn Observer> = Arc::clone(&router) as _;
+        let observer = match chronicle {
+            Some(chronicle) => Arc::new(chronicle.observer(&store, told)),
+            None => told,
+        };
         let forces =
             Forces::start(Arc::clone(&store), settings, observer, keep_going, &Arc::default(), console, begun)?;
         Ok(Self { store, forces: Arc::new(forces), router })

@@ -29,10 +29,13 @@ impl Forced {
         Self { store, recorder, known, next }
     }
 
-    fn enter(&self, name: &Name) {
+    fn enter(&self, name: &Name, label: &str) {
         // What cannot be read has no record, and is told of all the same.
         let Ok(thunk) = self.store.read_thunk(name) else { return };
-        let told = StepRecord::of_thunk(name, &thunk);
+        let mut told = StepRecord::of_thunk(name, &thunk);
+        if !label.is_empty() {
+            told.label = label.to_owned();
+        }
         let step = self.known.get(&told.thunk).unwrap_or(&told);
         self.recorder.enter_begun(Entry {
             thunk: *name,
@@ -51,7 +54,7 @@ impl Forced {
 impl Observer for Forced {
     fn finished(&self, done: &Finished) {
         if !self.recorder.knows(&done.name) {
-            self.enter(&done.name);
+            self.enter(&done.name, &done.label);
         }
         self.next.finished(done);
     }

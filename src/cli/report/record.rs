@@ -38,6 +38,9 @@ pub struct Record {
     pub eager_reason: Option<String>,
     /// How steps were isolated.
     pub sandbox: String,
+    /// Whether its thunks were stated by hand or by a program, and not by a build.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stated: bool,
     /// Whether it was imagined by `gg simulate`.
     #[serde(skip_serializing_if = "is_default")]
     pub simulated: bool,

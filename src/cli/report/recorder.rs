@@ -168,6 +168,11 @@ impl Recorder {
         });
     }
 
+    /// Whether no step was entered.
+    pub fn is_empty(&self) -> bool {
+        locked(&self.steps).drafts.is_empty()
+    }
+
     /// Whether the step was entered.
     pub fn knows(&self, thunk: &Name) -> bool {
         locked(&self.steps).places.contains_key(thunk)
