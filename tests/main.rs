@@ -42,6 +42,8 @@ mod real_project;
 mod report;
 mod report_page;
 mod reproduce;
+#[cfg(feature = "lambda")]
+mod reproduce_far;
 mod same_tree;
 mod sandboxes;
 mod sdk;

@@ -133,8 +133,9 @@ fn a_shell_has_the_terminal() {
     let mut screen = Screen::start(command, (40, 100));
     screen.until(|screen| screen.text().ends_with("(gg) $"));
     // Job control, and a Ctrl-C that is for the program in front alone.
-    screen.type_in("sleep 600 & jobs %1; sleep 600\n");
-    screen.until(|screen| screen.text().contains("[1]+  Running"));
+    // Not before it is in front: a shell that has forked and not yet executed loses the signal.
+    screen.type_in("sleep 600 & jobs %1; sh -c 'echo it is in \"\"front; exec sleep 600'\n");
+    screen.until(|screen| screen.text().contains("[1]+  Running") && screen.text().contains("it is in front"));
     screen.type_in("\x03");
     screen.until(|screen| screen.text().contains("^C"));
     screen.type_in("echo ended by $?\n");

@@ -51,20 +51,29 @@ impl Store {
     /// # Errors
     /// When the record is there and cannot be read.
     pub fn reduction(&self, thunk: &Name) -> Result<Option<Reduction>> {
-        let path = self.layout.reduction(thunk);
-        let Some(bytes) = read_record(&path)? else { return Ok(None) };
-        let Some(reduction) = unseal(thunk, &bytes) else {
-            self.layout.quarantine(&path)?;
-            return Ok(None);
-        };
+        let Some(reduction) = self.recorded(thunk)? else { return Ok(None) };
         let at_hand = |made: &Made| match &made.object {
             Reference::Value(name) | Reference::Output(name, _) => self.contains(name),
         };
         if !reduction.outputs.values().chain(reduction.undeclared.values()).all(at_hand) {
             return Ok(None);
         }
-        self.touch_file(Mark::Reduction, thunk, &path);
+        self.touch_file(Mark::Reduction, thunk, &self.layout.reduction(thunk));
         Ok(Some(reduction))
+    }
+
+    /// What the thunk evaluated to, if that is known, whether its outputs are to be had or not.
+    ///
+    /// # Errors
+    /// When the record is there and cannot be read.
+    pub fn recorded(&self, thunk: &Name) -> Result<Option<Reduction>> {
+        let path = self.layout.reduction(thunk);
+        let Some(bytes) = read_record(&path)? else { return Ok(None) };
+        let reduction = unseal(thunk, &bytes);
+        if reduction.is_none() {
+            self.layout.quarantine(&path)?;
+        }
+        Ok(reduction)
     }
 
     /// Remembers what a thunk evaluated to, in place of what was remembered before.

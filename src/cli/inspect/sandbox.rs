@@ -37,7 +37,7 @@ impl Sandboxed {
         let mut resolved = BTreeMap::new();
         for (path, input) in &thunk.inputs {
             let Input::File { object: reference @ Reference::Output(other, tag), .. } = input else { continue };
-            let made = store.reduction(other)?.and_then(|made| Some(made.outputs.get(tag)?.object.clone()));
+            let made = store.recorded(other)?.and_then(|made| Some(made.outputs.get(tag)?.object.clone()));
             let Some(Reference::Value(value)) = made else {
                 let path = path.as_path().to_string_lossy();
                 let path = found.record.shorten(&path);

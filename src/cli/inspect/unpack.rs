@@ -22,6 +22,16 @@ pub fn unpack(found: &Found, step: &Sandboxed, store: &Arc<Store>, folder: &Path
     if fs::read_dir(folder).with_context(at)?.next().is_some() {
         bail!("{} is not empty; name a folder that is not there yet", folder.display());
     }
+    let filled = fill(found, step, store, folder);
+    if filled.is_err() {
+        // Half a sandbox is of no use, and would be in the way of the next try.
+        let _ = fs::remove_dir_all(folder);
+    }
+    filled
+}
+
+fn fill(found: &Found, step: &Sandboxed, store: &Arc<Store>, folder: &Path) -> Result<()> {
+    let at = || format!("cannot write to {}", folder.display());
     let root = folder.join("root");
     fs::create_dir(&root).with_context(at)?;
     gg_worker::unpack(store, &step.job(), &root).map_err(|error| step.explained(error))?;
