@@ -30,6 +30,16 @@ const LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// This very program, even if its file has been replaced meanwhile.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
+/// How thunks are forced.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Further thunks are begun after one has failed.
+    pub keep_going: bool,
+    /// Programs find terminals as their output where the console is one. Of a compiler that is a matter of colours; what somebody
+    /// states may write something else to a terminal, and the result is kept for whoever has none.
+    pub terminal: bool,
+}
+
 /// Who forces.
 pub struct Forces {
     /// The coordinator.
@@ -55,12 +65,12 @@ impl Forces {
         store: Arc<Store>,
         settings: &Settings,
         observer: Arc<dyn Observer>,
-        keep_going: bool,
+        manner: Manner,
         rescue: &Arc<Rescue>,
         console: &Arc<Console>,
         begun: Instant,
     ) -> Result<Self> {
-        let terminal = console.is_terminal();
+        let terminal = manner.terminal && console.is_terminal();
         let mut ledger: Arc<dyn Ledger> = Arc::clone(&store) as _;
         let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
         let mut sandboxes = Vec::new();
@@ -109,7 +119,7 @@ impl Forces {
             policy: Policy::default(),
             history: history::load(&history),
             observer,
-            keep_going,
+            keep_going: manner.keep_going,
             on_failure: Some(Arc::new(move |name, _| widening.widen(name))),
             resupply: Some(Arc::new(move |name| resupplying.resupply(name))),
         })

@@ -80,8 +80,11 @@ impl Plan {
             Err(failure) => Ended::Failed(failure.clone()),
         });
         let report = !node.stand_in && (!node.reported || failed);
-        node.reported |= report;
-        self.settled(id, outcome, report);
+        // Nobody waits for what was given up, and whoever asks for it again must not take this for the answer.
+        if !node.given_up {
+            node.reported |= report;
+            self.settled(id, outcome, report);
+        }
         self.unended -= 1;
         let dependents: Vec<ThunkId> = self.graph.dependents(id).collect();
         for dependent in dependents {

@@ -93,6 +93,10 @@ impl Plan {
     fn remake(&mut self, id: ThunkId, object: Name) -> bool {
         match &self.graph[id].outcome {
             None => return true,
+            Some(Ended::Failed(_)) if self.graph[id].given_up => {
+                self.revive(id, false);
+                return !self.graph[id].ended();
+            }
             Some(Ended::Failed(_)) => return false,
             Some(Ended::Made(_)) => {}
         }
@@ -118,6 +122,9 @@ impl Plan {
         self.notice(format!("{label}: an output was lost from the store and is made again"));
         self.commands.extend(forgotten.into_iter().flatten().map(Command::Forget));
         for dependent in self.graph.dependents(id).collect::<Vec<_>>() {
+            // It may come out different this time: what was looked up with the old values does not tell this result.
+            let node = &mut self.graph[dependent];
+            (node.key, node.round) = (None, node.round + 1);
             match &mut self.graph[dependent].state {
                 State::Waiting { missing, .. } => *missing += 1,
                 State::Ready(rank) => {
@@ -125,6 +132,7 @@ impl Plan {
                     self.schedule.remove(self.graph[dependent].tries.banned, &rank);
                     self.wait_for_all(dependent, Why::Again);
                 }
+                State::Resolving => self.wait_for_all(dependent, Why::Inputs),
                 _ => {}
             }
         }

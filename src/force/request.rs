@@ -19,4 +19,6 @@ pub struct Request {
     pub volatile: bool,
     /// A probe, whose failure is an answer: it is not confirmed by another run, and does not stop the build.
     pub eager: bool,
+    /// Evaluate it anew if it, or what it needs, has failed by the machinery's fault: that may have been mended meanwhile.
+    pub anew: bool,
 }

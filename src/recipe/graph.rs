@@ -13,6 +13,9 @@ use crate::{Recipe, RecipeError, Result, Source, Sources};
 /// How many recipes a graph may hold. One that wants more states them in several thunks, each of which states some.
 pub const MOST_THUNKS: usize = 100_000;
 
+/// How many inputs the thunks of a graph may have, all together: each has its own, also of those that all inherit.
+pub const MOST_INPUTS: usize = 4_000_000;
+
 /// Recipes by key. No two are equally called, and there are at most [`MOST_THUNKS`]: reading ends with an error at the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Graph(pub BTreeMap<String, Recipe>);
@@ -83,10 +86,17 @@ pub fn seal_all(graph: &Graph, parent: Option<&Thunk>, sources: &mut dyn Sources
     let mut ready: VecDeque<&str> = missing.iter().filter(|(_, uses)| **uses == 0).map(|(key, _)| *key).collect();
     let mut sealed: Vec<Sealed> = Vec::with_capacity(graph.0.len());
     let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut inputs = 0;
     while let Some(key) = ready.pop_front() {
         let Some(recipe) = graph.0.get(key) else { continue };
         let mut within = Within { sources: &mut *sources, sealed: &sealed, known: &known };
         let thunk = seal(recipe, parent, &mut within).map_err(|error| error.within(key))?;
+        inputs += thunk.inputs.len();
+        if inputs > MOST_INPUTS {
+            let what =
+                format!("more than {MOST_INPUTS} inputs in one graph; a directory with all of them is one input");
+            return Err(RecipeError::new(what).within(key));
+        }
         missing.remove(key);
         known.insert(key, sealed.len());
         sealed.push(Sealed { key: key.to_owned(), name: thunk.name(), thunk, label: recipe.label.clone() });
@@ -141,5 +151,9 @@ impl Sources for Within<'_> {
             return Err(RecipeError::new(format!("output: {key:?} has no output {said:?}")));
         };
         Ok(Input::File { object: Reference::Output(used.name, tag), mode: 0o644 })
+    }
+
+    fn admit(&mut self, input: &Input) -> Result<()> {
+        self.sources.admit(input)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use gg_capture::Request as CaptureRequest;
 use gg_force::{Cause, ThunkFailure};
 use gg_ir::{Input, Kind, Name};
 use gg_recipe::{Graph, Source, Sources, Text};
+use gg_store::StoreError;
 use serde_json::{Value, json};
 
 use super::lines::Answers;
@@ -68,21 +70,38 @@ impl Server {
             Request::Hello { protocol } => inner.answers.answer(&id, inner.hello(protocol)),
             Request::Cancel { of, keys } => inner.answers.answer(&id, inner.cancel(&of, keys)),
             Request::Force(force) => match inner.announce(&id) {
-                Ok(open) => spawn(inner, id, move |inner| inner.forced(&open, force)),
+                Ok(open) => {
+                    let failed = Arc::clone(&open);
+                    let work = move |inner: &Arc<Inner>| inner.forced(&open, force);
+                    spawn(inner, work, move |inner, trouble| inner.close(&failed, Err(trouble)));
+                }
                 Err(trouble) => inner.answers.answer(&id, Err(trouble)),
             },
             // Reads files: others need not wait for that.
-            other => spawn(inner, id.clone(), move |inner| inner.work(&id, other)),
+            other => {
+                let failed = id.clone();
+                let work = move |inner: &Arc<Inner>| inner.work(&id, other);
+                spawn(inner, work, move |inner, trouble| inner.answers.answer(&failed, Err(trouble)));
+            }
         }
     }
 }
 
-/// Works on a request while others are taken.
-fn spawn(inner: Arc<Inner>, id: Value, work: impl FnOnce(&Arc<Inner>) + Send + 'static) {
-    let refused = inner.answers.clone();
+/// Works on a request while others are taken. If that cannot be done, `failed` is to answer it.
+fn spawn(
+    inner: Arc<Inner>,
+    work: impl FnOnce(&Arc<Inner>) + Send + 'static,
+    failed: impl FnOnce(&Inner, Trouble) + Send + Clone + 'static,
+) {
+    let (again, refused) = (Arc::clone(&inner), failed.clone());
     let thread = std::thread::Builder::new().name("gg-request".into());
-    if let Err(error) = thread.spawn(move || work(&inner)) {
-        refused.answer(&id, Err(Trouble::request(format!("no thread could be started: {error}"))));
+    let spawned = thread.spawn(move || {
+        if catch_unwind(AssertUnwindSafe(|| work(&inner))).is_err() {
+            failed(&inner, Trouble::infrastructure("gg itself failed; what it said is on its standard error"));
+        }
+    });
+    if let Err(error) = spawned {
+        refused(&again, Trouble::infrastructure(format!("no thread could be started: {error}")));
     }
 }
 
@@ -142,13 +161,12 @@ impl Inner {
                 let most = LONGEST >> 20;
                 return Err(Trouble::request(format!("get: {name} has more than {most} MiB; say where `to` put it")));
             }
-            return match protocol::bytes(&store.read(&name).map_err(Trouble::request)?) {
+            return match protocol::bytes(&store.read(&name).map_err(lost)?) {
                 Value::String(text) => Ok(json!({"text": text})),
                 encoded => Ok(encoded),
             };
         };
-        let mode = mode.map_or(Ok(0o644), |mode| u32::from_str_radix(mode, 8));
-        let mode = mode.ok().filter(|mode| *mode <= 0o7777);
+        let mode = mode.map_or(Some(0o644), gg_recipe::octal);
         let mode = mode.ok_or_else(|| Trouble::request("get: mode is not up to four octal digits"))?;
         let path = self.cwd.join(to.to_os());
         store.copy_out(&name, &path, mode, None).map_err(Trouble::request)?;
@@ -280,9 +298,8 @@ impl Inner {
 
     /// Tells of a wish that was claimed since it is wanted no more.
     fn drop_one(&self, open: &Open, wish: &Wish) {
-        let thunk = self.forcer.store.read_thunk(&wish.thunk).ok();
         let failure = ThunkFailure { name: wish.thunk, cause: Cause::Cancelled };
-        let failed = Failed::of(&failure, thunk.as_deref(), None, false);
+        let failed = Failed::of(&failure, None, Some(&wish.key), false);
         self.ended(open, wish, &Ended { result: Err(Box::new(failed)), engine: None });
     }
 
@@ -302,5 +319,13 @@ impl Inner {
             }
         }
         Ok(json!({}))
+    }
+}
+
+/// A value that cannot be read: one that is not there is the caller's affair.
+fn lost(error: StoreError) -> Trouble {
+    match error {
+        error @ StoreError::Missing { .. } => Trouble::request(error),
+        other => Trouble::infrastructure(other),
     }
 }

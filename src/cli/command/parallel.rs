@@ -6,11 +6,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result, bail};
 
-use crate::front::{Bench, Ended, Job, JobArgs, fill, names_item};
+use crate::front::{Bench, Ended, FailureKind, Job, JobArgs, fill, names_item};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -77,16 +78,19 @@ pub fn run(
         }
     }
     drop(sender);
+    // Somebody has to wait for all, or what is not begun any more after a failure would never end.
+    let waiting = Arc::clone(&bench.forcer().forces.coordinator);
+    drop(std::thread::Builder::new().name("gg-halt".into()).spawn(move || drop(waiting.wait_all())));
     let (mut failed, mut next) = (0, 0);
     let mut held: BTreeMap<usize, Ended> = BTreeMap::new();
     for (number, ended) in answers.iter().take(jobs.len()) {
         if how.unordered {
-            failed += usize::from(!finish(&bench, &jobs[number], &ended)?);
+            failed += usize::from(!finish(&bench, &jobs[number], &ended));
             continue;
         }
         held.insert(number, ended);
         while let Some(ended) = held.remove(&next) {
-            failed += usize::from(!finish(&bench, &jobs[next], &ended)?);
+            failed += usize::from(!finish(&bench, &jobs[next], &ended));
             next += 1;
         }
     }
@@ -129,17 +133,24 @@ fn twice(jobs: &[Job]) -> Option<&PathBuf> {
     jobs.iter().flat_map(|job| job.outputs.values()).find(|path| !seen.insert(*path))
 }
 
-fn finish(bench: &Bench, job: &Job, ended: &Ended) -> Result<bool> {
+/// Shows what a command has written, and puts its outputs where they belong; whether all went well.
+fn finish(bench: &Bench, job: &Job, ended: &Ended) -> bool {
     match &ended.result {
         Ok(reduction) => {
             bench.console().output(&reduction.stdout, &reduction.stderr);
-            job.place(bench.store(), reduction)?;
-            Ok(true)
+            let placed = job.place(bench.store(), reduction);
+            if let Err(error) = &placed {
+                bench.say(&format!("{error:#}"));
+            }
+            placed.is_ok()
         }
         Err(failed) => {
             bench.console().output(&failed.stdout, &failed.stderr);
-            bench.tell(job, failed);
-            Ok(false)
+            // What was not begun since another had failed is no news.
+            if failed.kind != FailureKind::Cancelled {
+                bench.tell(job, failed);
+            }
+            false
         }
     }
 }

@@ -112,10 +112,15 @@ impl Bench {
         self.console.follow(self.forcer.forces.status(self.cwd.clone(), self.begun, || false, count));
     }
 
+    /// Says of something that it failed.
+    pub fn say(&self, what: &str) {
+        self.failed.fetch_add(1, Ordering::SeqCst);
+        self.console.notice(what);
+    }
+
     /// Says how a command failed.
     pub fn tell(&self, job: &Job, failed: &Failed) {
-        self.failed.fetch_add(1, Ordering::SeqCst);
-        self.console.notice(&failed.message);
+        self.say(&failed.message);
         if let Some(hint) = job.hint(failed, &self.cwd) {
             self.console.notice(&hint);
         }

@@ -102,6 +102,9 @@ impl Failed {
         }
         if dependency && out.kind == FailureKind::Program {
             out.kind = FailureKind::Dependency;
+            // Thousands may need it, and each of them tells of it.
+            out.stdout = tail(&out.stdout);
+            out.stderr = tail(&out.stderr);
         }
         let program = thunk.and_then(|thunk| Some(thunk.function.executable.as_path().file_name()?.to_string_lossy()));
         let on = match out.inputs.first() {
@@ -109,7 +112,9 @@ impl Failed {
             _ => String::new(),
         };
         let program = program.unwrap_or_default();
-        out.message = format!("{}: {program}{on}: {what} (thunk {})", out.label, failure.name);
+        // A thunk that cannot be read has neither.
+        let head = if out.label.is_empty() { String::new() } else { format!("{}: {program}{on}: ", out.label) };
+        out.message = format!("{head}{what} (thunk {})", failure.name);
         out
     }
 }
@@ -137,6 +142,15 @@ fn names(thunk: &Thunk) -> Vec<String> {
     own.take(NAMED).map(ToString::to_string).collect()
 }
 
+/// The end of what a program has written, from the beginning of a line if there is one.
+fn tail(text: &[u8]) -> Vec<u8> {
+    /// As much is told of it, in bytes.
+    const TOLD: usize = 4096;
+    let Some(cut) = text.len().checked_sub(TOLD) else { return text.to_vec() };
+    let line = text[cut..].iter().position(|&byte| byte == b'\n').map_or(cut, |at| cut + at + 1);
+    text[if line == text.len() { cut } else { line }..].to_vec()
+}
+
 /// The last line that says anything.
 fn last_line(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
@@ -156,6 +170,14 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_is_told() {
+        assert_eq!(tail(b"short\n"), b"short\n");
+        let long = [b"x".repeat(5000), b"\nlast\n".to_vec()].concat();
+        assert_eq!(tail(&long), b"last\n");
+        assert_eq!(tail(&b"x".repeat(5000)).len(), 4096);
+    }
 
     #[test]
     fn the_last_line_is_told() {

@@ -13,7 +13,7 @@ use gg_store::Store;
 use super::failure::Failed;
 use super::stated::Stated;
 use crate::console::Console;
-use crate::engine::Forces;
+use crate::engine::{Forces, Manner};
 use crate::report::{Chronicle, Recorder};
 use crate::settings::Settings;
 
@@ -148,8 +148,8 @@ impl Forcer {
             Some(chronicle) => Arc::new(chronicle.observer(&store, told)),
             None => told,
         };
-        let forces =
-            Forces::start(Arc::clone(&store), settings, observer, keep_going, &Arc::default(), console, begun)?;
+        let manner = Manner { keep_going, terminal: false };
+        let forces = Forces::start(Arc::clone(&store), settings, observer, manner, &Arc::default(), console, begun)?;
         Ok(Self { store, forces: Arc::new(forces), router })
     }
 
@@ -163,6 +163,7 @@ impl Forcer {
             label: stated.label.clone().unwrap_or_else(|| command_line(&stated.thunk)),
             volatile: stated.thunk.volatile,
             eager: false,
+            anew: true,
         };
         self.ask(request, asker, Box::new(tell));
     }
@@ -170,7 +171,7 @@ impl Forcer {
     /// As [`Forcer::force`], of a thunk that is known by its name.
     pub fn force_name(&self, name: Name, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
         let (kind, label) = (String::new(), String::new());
-        let request = Request { name, thunk: None, kind, label, volatile: false, eager: false };
+        let request = Request { name, thunk: None, kind, label, volatile: false, eager: false, anew: true };
         self.ask(request, asker, Box::new(tell));
     }
 

@@ -98,6 +98,9 @@ impl Sources for Host<'_> {
             return self.put(&content);
         }
         if let Some(path) = &source.file {
+            if path.0.is_empty() {
+                return Err(RecipeError::new("file: an empty path leads to nothing"));
+            }
             return self.file(Path::new(&path.to_os()));
         }
         let kind = if source.input.is_some() { "input" } else { "made" };
