@@ -35,6 +35,9 @@ pub const OWN_PROGRAM: &str = "/proc/self/exe";
 pub struct Manner {
     /// Further thunks are begun after one has failed.
     pub keep_going: bool,
+    /// A program that fails is run once more before that is believed, or a better thunk in its place. What somebody states
+    /// may well fail each time, and take long.
+    pub confirm: bool,
     /// Programs find terminals as their output where the console is one. Of a compiler that is a matter of colours; what somebody
     /// states may write something else to a terminal, and the result is kept for whoever has none.
     pub terminal: bool,
@@ -116,11 +119,11 @@ impl Forces {
             store: ledger,
             engines,
             clock: Arc::new(RealClock::since(begun)),
-            policy: Policy::default(),
+            policy: Policy { confirm: manner.confirm, ..Policy::default() },
             history: history::load(&history),
             observer,
             keep_going: manner.keep_going,
-            on_failure: Some(Arc::new(move |name, _| widening.widen(name))),
+            on_failure: if manner.confirm { Some(Arc::new(move |name, _| widening.widen(name))) } else { None },
             resupply: Some(Arc::new(move |name| resupplying.resupply(name))),
         })
         .context("cannot start the coordinator")?;

@@ -120,7 +120,7 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     let deliveries = delivering(&recorder);
     let rescue = Arc::new(Rescue::default());
     let observer = Arc::clone(&deliveries) as _;
-    let manner = Manner { keep_going: build.keep_going, terminal: true };
+    let manner = Manner { keep_going: build.keep_going, confirm: true, terminal: true };
     let forces = Forces::start(Arc::clone(&store), settings, observer, manner, &rescue, &console, began.0)?;
     let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);

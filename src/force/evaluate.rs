@@ -448,7 +448,18 @@ fn breach(thunk: Option<&Thunk>, reduction: &Reduction) -> Option<String> {
     /// So many files are named.
     const NAMED: usize = 3;
     let undeclared = &reduction.undeclared;
-    if undeclared.is_empty() || !thunk?.strict {
+    if !thunk?.strict {
+        return None;
+    }
+    for (stream, text) in [("output", &reduction.stdout), ("error", &reduction.stderr)] {
+        if text.len() > gg_worker::MOST_OUTPUT {
+            let most = gg_worker::MOST_OUTPUT >> 20;
+            return Some(format!(
+                "it wrote more than {most} MiB to standard {stream}; let it write to a file that is an output"
+            ));
+        }
+    }
+    if undeclared.is_empty() {
         return None;
     }
     let mut paths: Vec<String> = undeclared.keys().take(NAMED).map(ToString::to_string).collect();

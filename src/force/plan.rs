@@ -237,6 +237,9 @@ impl Plan {
     /// What was first heard of as a dependency, or by its name, may be described now.
     fn known(&mut self, id: ThunkId, request: Request) -> ThunkId {
         self.revive(id, request.anew);
+        if request.anew && self.graph[id].tainted {
+            self.renew(id);
+        }
         let node = &mut self.graph[id];
         let was_eager = node.eager;
         node.eager &= request.eager;

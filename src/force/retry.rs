@@ -37,7 +37,8 @@ impl Plan {
 
     fn confirm(&mut self, id: ThunkId, failure: Failure) {
         let node = &mut self.graph[id];
-        if by_signal(&failure) || self.setup.policy.confirm && !node.eager {
+        let killed = matches!(failure.status, Status::Signalled(_));
+        if killed || self.setup.policy.confirm && (by_signal(&failure) || !node.eager) {
             node.tries.failed = Some(Box::new(failure));
             self.wait_for_all(id, Why::Again);
         } else {

@@ -553,7 +553,7 @@ fn a_result_is_not_kept_for_inputs_that_it_was_not_made_from() {
 }
 
 #[test]
-fn what_failed_by_the_machinery_is_tried_anew_for_whoever_says_so() {
+fn what_failed_is_tried_anew_for_whoever_says_so() {
     let mut world = World::new(&[1]);
     script(&mut world, "a", vec![EngineResult::Declined { text: "no".into() }; 1]);
     let b_thunk = |a: Name| thunk("b", &[a]);
@@ -586,4 +586,25 @@ fn a_program_that_took_too_long_is_not_run_again() {
     world.run();
     assert!(matches!(cause(&world, &a), Cause::Program(_)));
     assert_eq!(world.labels(), ["a"]);
+}
+
+#[test]
+fn what_is_volatile_is_made_anew_for_whoever_says_so() {
+    let mut world = World::new(&[2]);
+    unsteady(&mut world, "now");
+    let now = thunk("now", &[]);
+    let dated = thunk("dated", &[now.name()]);
+    let ask = |world: &mut World, thunk: &std::sync::Arc<gg_ir::Thunk>, volatile: bool| {
+        world.plan.handle(world.now, Event::Add(crate::Request { anew: true, volatile, ..request(thunk) }));
+        world.run();
+    };
+    ask(&mut world, &now, true);
+    let first = world.outcome(&now.name()).unwrap();
+    ask(&mut world, &now, true);
+    assert_ne!(world.outcome(&now.name()).unwrap(), first);
+    // Also for what needs it, which then is not taken from before.
+    ask(&mut world, &dated, false);
+    ask(&mut world, &dated, false);
+    assert_eq!(world.labels(), ["now", "now", "dated", "now", "dated"]);
+    assert_eq!(world.plan.progress().done + world.plan.progress().cached, world.plan.progress().total);
 }

@@ -47,8 +47,8 @@ impl Plan {
         self.fail(id, Cause::Cancelled);
     }
 
-    /// Takes up what was given up, with all that it needs of that kind; with `anew`, also what failed by the machinery's fault. Nothing,
-    /// where there is nothing of that kind.
+    /// Takes up what was given up, with all that it needs of that kind; with `anew`, also what failed. Nothing, where there is nothing
+    /// of that kind.
     pub(crate) fn revive(&mut self, id: ThunkId, anew: bool) {
         let mut revived = Vec::new();
         let mut stack = vec![id];
@@ -82,6 +82,6 @@ impl Plan {
 
     fn is_worth_another(&self, id: ThunkId, anew: bool) -> bool {
         let Some(Ended::Failed(failure)) = &self.graph[id].outcome else { return false };
-        self.graph[id].given_up || anew && matches!(failure.cause, Cause::Infrastructure(_) | Cause::Dependency(_))
+        self.graph[id].given_up || anew && failure.cause != Cause::Cancelled
     }
 }

@@ -43,7 +43,7 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     let next = Arc::clone(&deliveries) as _;
     let observer = Arc::new(chronicle.observer(&store, next));
     let chronicle = Arc::new(chronicle);
-    let manner = Manner { keep_going: true, terminal: true };
+    let manner = Manner { keep_going: true, confirm: true, terminal: true };
     let forces = Forces::start(Arc::clone(&store), settings, observer, manner, &Arc::default(), &console, begun)?;
     let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);

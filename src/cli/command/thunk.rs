@@ -1,6 +1,7 @@
 //! `gg thunk`: thunks by themselves.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,9 +55,9 @@ pub fn create(args: &CreateArgs, settings: &Settings) -> Result<i32> {
         };
         for stated in state(graph, &store, &programs, &cwd, &env).with_context(|| path.display().to_string())? {
             if one {
-                println!("{}", stated.name);
+                say(&stated.name.to_string())?;
             } else {
-                println!("{}\t{}", stated.key, stated.name);
+                say(&format!("{}\t{}", stated.key, stated.name))?;
             }
         }
         return Ok(0);
@@ -70,9 +71,19 @@ pub fn create(args: &CreateArgs, settings: &Settings) -> Result<i32> {
                 place(path, &placeholder)?;
             }
         }
-        println!("{}", stated.name);
+        say(&stated.name.to_string())?;
     }
     Ok(0)
+}
+
+/// Prints a line; a reader that has gone away is no error.
+fn say(line: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn place(path: &Path, placeholder: &Placeholder) -> Result<()> {

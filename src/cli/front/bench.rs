@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -33,6 +33,8 @@ pub struct Bench {
     failed: Arc<AtomicU64>,
     begun: Instant,
     chronicle: Option<Arc<Chronicle>>,
+    /// A signal has come, of which this process is about to die.
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Bench {
@@ -53,9 +55,11 @@ impl Bench {
         });
         let forcer = Forcer::start(&store, settings, &console, keep_going, chronicle.as_deref(), begun)?;
         let (coordinator, told) = (Arc::clone(&forcer.forces.coordinator), Arc::clone(&console));
-        let ended = chronicle.clone();
+        let (ended, interrupted) = (chronicle.clone(), Arc::new(AtomicBool::new(false)));
+        let arrives = Arc::clone(&interrupted);
         drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
             let arrived = stop.wait();
+            arrives.store(true, Ordering::SeqCst);
             told.end();
             coordinator.cancel_all();
             ended.iter().for_each(|chronicle| chronicle.end());
@@ -72,6 +76,7 @@ impl Bench {
             failed: Arc::default(),
             begun,
             chronicle,
+            interrupted,
         })
     }
 
@@ -83,11 +88,6 @@ impl Bench {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// What a person sees.
-    pub fn console(&self) -> &Console {
-        &self.console
     }
 
     /// Who forces.
@@ -112,8 +112,24 @@ impl Bench {
         self.console.follow(self.forcer.forces.status(self.cwd.clone(), self.begun, || false, count));
     }
 
+    /// Goes no further once a signal has come: what was cancelled by it is no failure, and the exit status is not this one's to say.
+    fn outlive_no_signal(&self) {
+        while self.interrupted.load(Ordering::SeqCst) {
+            std::thread::park();
+        }
+    }
+
+    /// Passes on what a command has written.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn pass_on(&self, stdout: &[u8], stderr: &[u8]) -> Result<()> {
+        self.console.pass_on(stdout, stderr).context("cannot write to standard output")
+    }
+
     /// Says of something that it failed.
     pub fn say(&self, what: &str) {
+        self.outlive_no_signal();
         self.failed.fetch_add(1, Ordering::SeqCst);
         self.console.notice(what);
     }
@@ -128,6 +144,7 @@ impl Bench {
 
     /// Ends in order, with this exit status.
     pub fn end(&self, status: i32) {
+        self.outlive_no_signal();
         self.forcer.forces.coordinator.wait_all();
         self.forcer.forces.end();
         self.console.end();

@@ -1,11 +1,11 @@
 //! A coordinator whose results go to whoever asked for them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use gg_force::{Cause, Finished, Observer, Request, Served, ThunkFailure};
 use gg_ir::{Name, Reduction, Thunk};
 use gg_store::Store;
@@ -31,8 +31,6 @@ type Tell = Box<dyn FnOnce(&Ended) + Send>;
 /// Somebody who asked for a thunk.
 struct Waiting {
     asker: u64,
-    /// The thunk had ended before.
-    known: bool,
     tell: Tell,
 }
 
@@ -40,8 +38,6 @@ struct Waiting {
 #[derive(Default)]
 struct Routes {
     waiting: HashMap<Name, Vec<Waiting>>,
-    /// What had a result before it was asked for again.
-    known: HashSet<Name>,
     /// What failed, and what a person calls it; a thunk that needs one of these says so.
     failed: HashMap<Name, Arc<ThunkFailure>>,
     labels: HashMap<Name, String>,
@@ -88,9 +84,6 @@ impl Observer for Router {
             {
                 routes.failed.insert(done.name, failure.clone());
             }
-            if done.result.is_ok() {
-                routes.known.insert(done.name);
-            }
             routes.waiting.remove(&done.name).unwrap_or_default()
         };
         if tells.is_empty() {
@@ -99,13 +92,12 @@ impl Observer for Router {
         let ended = Ended {
             result: done.result.clone().map_err(|failure| Box::new(self.failed(&failure))),
             engine: match &done.served {
-                Served::Executed { engine } => Some(engine.to_string()),
-                Served::FromCache | Served::NotRun => None,
+                Served::Executed { engine } if !done.again => Some(engine.to_string()),
+                Served::Executed { .. } | Served::FromCache | Served::NotRun => None,
             },
         };
-        for Waiting { known, tell, .. } in tells {
-            let engine = ended.engine.clone().filter(|_| !known);
-            tell(&Ended { engine, ..ended.clone() });
+        for Waiting { tell, .. } in tells {
+            tell(&ended);
         }
     }
 
@@ -148,8 +140,14 @@ impl Forcer {
             Some(chronicle) => Arc::new(chronicle.observer(&store, told)),
             None => told,
         };
-        let manner = Manner { keep_going, terminal: false };
+        let manner = Manner { keep_going, confirm: false, terminal: false };
         let forces = Forces::start(Arc::clone(&store), settings, observer, manner, &Arc::default(), console, begun)?;
+        if !forces.isolated {
+            bail!(
+                "this machine lets gg make no sandboxes, in which alone it runs what is stated by hand (`gg doctor` tells why); \
+                 -e lambda --no-fallback runs it elsewhere"
+            );
+        }
         Ok(Self { store, forces: Arc::new(forces), router })
     }
 
@@ -184,8 +182,7 @@ impl Forcer {
 
     fn ask(&self, request: Request, asker: u64, tell: Tell) {
         let mut routes = self.router.lock();
-        let known = routes.known.contains(&request.name);
-        routes.waiting.entry(request.name).or_default().push(Waiting { asker, known, tell });
+        routes.waiting.entry(request.name).or_default().push(Waiting { asker, tell });
         // Still locked: nobody is to take back meanwhile, for another, what is asked for here.
         self.forces.coordinator.add(request);
     }
