@@ -30,7 +30,7 @@ mod unique;
 mod vectors;
 
 pub use error::{RecipeError, Result};
-pub use graph::{Graph, MOST_INPUTS, MOST_THUNKS, Sealed, seal_all};
+pub use graph::{Graph, MOST_INPUTS, MOST_THUNKS, Sealed, seal_all, seal_each};
 pub use grow::{Growth, HEADER, Parent, UNSAID, grow, is_graph};
 pub use recipe::{Described, Recipe, Source, Target};
 pub use seal::{Sources, octal, seal};

@@ -93,6 +93,7 @@ pub fn seal(recipe: &Recipe, parent: Option<&Thunk>, sources: &mut dyn Sources) 
         (Some(outputs), _) => outputs.iter().map(output).collect::<Result<_>>()?,
         (None, parent) => parent.map(|parent| parent.outputs.clone()).unwrap_or_default(),
     };
+    distinct(&outputs)?;
     if recipe.timeout == Some(0) {
         return Err(RecipeError::new("timeout: it has to be a second at least"));
     }
@@ -179,6 +180,24 @@ fn output((tag, target): (&String, &Target)) -> Result<(Tag, Output)> {
         return Err(within(RecipeError::new("the root is no file that can be written")));
     }
     Ok((key, output))
+}
+
+/// Two outputs cannot be one file, nor one be below the other.
+fn distinct(outputs: &BTreeMap<Tag, Output>) -> Result<()> {
+    let mut paths: Vec<&AbsPath> = outputs.values().map(|output| &output.path).collect();
+    // By their parts, so that what is below a path follows it.
+    paths.sort_by(|a, b| a.as_path().cmp(b.as_path()));
+    for pair in paths.windows(2) {
+        let [path, next] = pair else { continue };
+        if path == next {
+            return Err(RecipeError::new(format!("{path} is an output twice")).within("outputs"));
+        }
+        if next.as_path().starts_with(path.as_path()) {
+            let what = format!("{next} is below the output {path}, which is a file");
+            return Err(RecipeError::new(what).within("outputs"));
+        }
+    }
+    Ok(())
 }
 
 /// An absolute path in its only spelling.
