@@ -2,14 +2,17 @@
 
     python -c COMPILE KEPT (DIRECTORY LEFT_OUT...)... with an empty argument between the directories
 
-Python's own compiled modules hold the time of the text, which is another one in a sandbox. Here they are copied, or made where
-there are none, without times and never to be checked (PEP 552): who asks sees to it that they belong to the texts. They are laid
+Python's own compiled modules hold the time of the text, which is another one in a sandbox. Here they are taken over, or made where
+there are none, without times and never to be checked (PEP 552): who asks sees to it that they belong to the texts. Either way
+they are written anew, so that they are a function of the text, its path and the release of Python: marshal's later formats mark
+what is referred to more than once, which depends on what else the process holds, and format 2 does not. They are laid
 out below KEPT/tree as Python looks for them below PYTHONPYCACHEPREFIX; KEPT/state tells in which state each text was.
 """
 
 import concurrent.futures
 import importlib.util
 import json
+import marshal
 import os
 import sys
 
@@ -49,9 +52,11 @@ def compiled(source, bytecode):
             stat = os.fstat(file.fileno())
         code = beside(source, stat)
         if code is None:
-            import marshal
-
-            code = marshal.dumps(compile(text, source, "exec", dont_inherit=True))
+            code = compile(text, source, "exec", dont_inherit=True)
+        if not has_one_form(code):
+            return False
+        # ValueError for what this format does not know (slices, of Python 3.14): that is compiled where it is imported.
+        code = marshal.dumps(code, 2)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return False
     head = importlib.util.MAGIC_NUMBER + UNCHECKED.to_bytes(4, "little")
@@ -73,7 +78,22 @@ def beside(source, stat):
         return None
     times = [int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF]
     head = importlib.util.MAGIC_NUMBER + (0).to_bytes(4, "little") + b"".join(it.to_bytes(4, "little") for it in times)
-    return content[16:] if content[:16] == head else None
+    if content[:16] != head:
+        return None
+    try:
+        code = marshal.loads(content[16:])
+    except (EOFError, TypeError, ValueError):
+        return None
+    # Python keeps the path by which the text was compiled, which may have been a relative one.
+    return code if getattr(code, "co_filename", None) == source else None
+
+
+def has_one_form(code):
+    """Whether it is written the same in each process: before Python 3.11 the order of a constant set is anything."""
+    if sys.version_info >= (3, 11):
+        return True
+    sets = any(isinstance(constant, frozenset) and len(constant) > 1 for constant in code.co_consts)
+    return not sets and all(has_one_form(constant) for constant in code.co_consts if isinstance(constant, type(code)))
 
 
 def keep(kept, directory, left_out):
