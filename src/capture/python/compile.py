@@ -1,6 +1,6 @@
 """Keeps compiled modules for directories of modules, in a form that depends on nothing but the texts.
 
-    python -c COMPILE KEPT (DIRECTORY LEFT_OUT...)... with an empty argument between the directories
+    PYTHONHASHSEED=0 python -s -c COMPILE KEPT (DIRECTORY LEFT_OUT...)... with an empty argument between the directories
 
 Python's own compiled modules hold the time of the text, which is another one in a sandbox. Here they are taken over, or made where
 there are none, without times and never to be checked (PEP 552): who asks sees to it that they belong to the texts. Either way
@@ -9,12 +9,16 @@ what is referred to more than once, which depends on what else the process holds
 out below KEPT/tree as Python looks for them below PYTHONPYCACHEPREFIX; KEPT/state tells in which state each text was.
 """
 
+import sys
+
+# The working directory, in which nothing is to be run.
+del sys.path[0]
+
 import concurrent.futures
 import importlib.util
 import json
 import marshal
 import os
-import sys
 
 import _imp
 
@@ -53,8 +57,8 @@ def compiled(source, bytecode):
         code = beside(source, stat)
         if code is None:
             code = compile(text, source, "exec", dont_inherit=True)
-        if not has_one_form(code):
-            return False
+        if sys.version_info < (3, 11):
+            code = ordered(code)
         # ValueError for what this format does not know (slices, of Python 3.14): that is compiled where it is imported.
         code = marshal.dumps(code, 2)
     except (OSError, SyntaxError, ValueError, RecursionError):
@@ -88,12 +92,19 @@ def beside(source, stat):
     return code if getattr(code, "co_filename", None) == source else None
 
 
-def has_one_form(code):
-    """Whether it is written the same in each process: before Python 3.11 the order of a constant set is anything."""
-    if sys.version_info >= (3, 11):
-        return True
-    sets = any(isinstance(constant, frozenset) and len(constant) > 1 for constant in code.co_consts)
-    return not sets and all(has_one_form(constant) for constant in code.co_consts if isinstance(constant, type(code)))
+def ordered(code):
+    """The code with each constant set made anew: before Python 3.11 its order, as it is written, is that of its making and of hashes."""
+    constants = []
+    for constant in code.co_consts:
+        if isinstance(constant, type(code)):
+            constant = ordered(constant)
+        elif isinstance(constant, frozenset):
+            # Hashes of others (None) are addresses.
+            if not all(isinstance(it, (str, bytes, int, float, complex)) for it in constant):
+                raise ValueError("no order")
+            constant = frozenset(sorted(constant, key=lambda it: (type(it).__name__, repr(it))))
+        constants.append(constant)
+    return code.replace(co_consts=tuple(constants))
 
 
 def keep(kept, directory, left_out):
