@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -18,9 +18,11 @@ struct Api {
 
 impl Api {
     fn start(project: &Project, args: &[&str]) -> Self {
-        let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
-        command.arg("api").args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        Self::with(project.command(env!("CARGO_BIN_EXE_gg")).arg("api").args(args))
+    }
+
+    fn with(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut api = Self { child, input, output };
         api.say(json!({"id": 0, "do": "hello", "protocol": 1}));
@@ -284,4 +286,43 @@ fn a_session_leaves_a_record() {
     // One that forces nothing leaves none.
     drop(Api::start(&project, &[]));
     assert_eq!(project.report()["run"], 1);
+}
+
+#[test]
+fn what_programs_are_is_seen_anew_in_each_request() {
+    let project = Project::new();
+    let python = "import importlib; print(importlib.import_module('pk' + '.m').WHERE)";
+    let recipes = json!({
+        "link": {"program": "./tool"},
+        "path": {"program": "named"},
+        "also": {"program": "cat", "args": ["plug/x"], "also": ["plug"]},
+        "package": {"program": "/usr/bin/python3", "args": ["-c", python], "packages": ["pk"]},
+        "module": {"program": "/usr/bin/python3", "args": ["-c", "try: import late; print(late.WHERE)\nexcept ImportError: print('none')"]},
+    });
+    let tool = |name: &str, says: &str| {
+        project.write(name, format!("#!/bin/sh\necho {says}\n"));
+        project.sh(&format!("chmod +x {name}")).ok();
+    };
+    tool("tool-1", "1");
+    tool("tool-2", "2");
+    tool("second/named", "1");
+    project.sh("ln -s tool-1 tool; mkdir first").ok();
+    project.write("plug/x", "1\n").write("pk/__init__.py", "").write("pk/m.py", "WHERE = '1'\n");
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    let path = format!("{}:{}:/usr/bin:/bin", project.path("first").display(), project.path("second").display());
+    let mut api = Api::with(command.env("PATH", path).arg("api"));
+    let said = |api: &mut Api| -> std::collections::BTreeMap<String, String> {
+        let (_, events) = api.ask(json!({"do": "force", "thunks": recipes}));
+        let text = |it: &Value| it.as_str().unwrap_or_default().trim_end().to_owned();
+        events.iter().map(|it| (text(&it["key"]), text(&it["stdout"]))).collect()
+    };
+    let all = |value: &str, module: &str| {
+        let other = ["also", "link", "package", "path"].map(|key| (key.to_owned(), value.to_owned()));
+        other.into_iter().chain([("module".to_owned(), module.to_owned())]).collect()
+    };
+    assert_eq!(said(&mut api), all("1", "none"));
+    tool("first/named", "2");
+    project.sh("ln -sf tool-2 tool").ok();
+    project.write("plug/x", "2\n").write("pk/m.py", "WHERE = '2'\n").write("late.py", "WHERE = 'late'\n");
+    assert_eq!(said(&mut api), all("2", "late"));
 }

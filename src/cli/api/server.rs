@@ -160,14 +160,14 @@ impl Inner {
         let request = CaptureRequest {
             args: texts(&capture.args),
             cwd: self.cwd.clone(),
-            env: self.env.clone(),
+            env: crate::front::environment(&self.env, None),
             programs: texts(&capture.programs),
             packages: capture.packages,
             also: capture.also.iter().map(|text| PathBuf::from(text.to_os())).collect(),
             ..CaptureRequest::new(capture.program.to_os())
         };
-        let program = self.programs.capture(&self.forcer.store, &request);
-        let program = program.map_err(|error| Trouble::request(format!("{error:#}")))?;
+        let found = self.programs.begin().capture(&self.forcer.store, request);
+        let crate::front::Found { program, args } = found.map_err(|error| Trouble::request(format!("{error:#}")))?;
         let captured = &program.captured;
         let text = |text: &OsString| json!(Text::from(text.clone()));
         let env: BTreeMap<String, Value> =
@@ -176,7 +176,7 @@ impl Inner {
             program.inputs.iter().map(|(path, input)| (path.to_string(), crate::front::source(input))).collect();
         Ok(json!({
             "executable": text(&captured.executable.as_path().as_os_str().to_owned()),
-            "args": captured.args.iter().map(text).collect::<Vec<_>>(),
+            "args": args.iter().map(text).collect::<Vec<_>>(),
             "env": env,
             "inputs": inputs,
             "notes": captured.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),

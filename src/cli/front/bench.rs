@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use gg_recipe::Graph;
 use gg_store::{Lease, Store};
 
 use super::failure::Failed;
 use super::forcer::Forcer;
 use super::job::Job;
 use super::program::Programs;
-use super::stated::{Stated, state};
+use super::stated::{Place, Stated, state_one};
 use crate::console::Console;
 use crate::report::Chronicle;
 use crate::settings::Settings;
@@ -64,9 +63,12 @@ impl Bench {
         Ok(Self {
             store,
             _lease: lease,
+            programs: Programs::lasting({
+                let console = Arc::clone(&console);
+                move |text| console.notice(text)
+            }),
             console,
             forcer,
-            programs: Programs::default(),
             cwd,
             env: std::env::vars_os().collect(),
             failed: Arc::default(),
@@ -100,9 +102,8 @@ impl Bench {
     /// # Errors
     /// When it is none; the text says why.
     pub fn state(&self, job: &Job) -> Result<Stated> {
-        let graph = Graph([("command".to_owned(), job.recipe.clone())].into());
-        let stated = state(graph, &self.store, &self.programs, &self.cwd, &self.env)?;
-        stated.into_iter().next().context("there is no command")
+        let place = Place { store: &self.store, programs: &self.programs, cwd: &self.cwd, env: &self.env };
+        state_one(job.recipe.clone(), &job.guessed, &place)
     }
 
     /// Shows how far things are from now on.

@@ -23,6 +23,6 @@ pub use failure::{Failed, FailureKind};
 pub use forcer::{Ended, Forcer};
 pub use host::Host;
 pub use job::{Job, JobArgs};
-pub use program::Programs;
-pub use stated::{Stated, source, state};
+pub use program::{Found, Programs};
+pub use stated::{Place, Stated, environment, source, state, state_one};
 pub use template::{fill, names_item};
