@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -18,9 +18,11 @@ struct Api {
 
 impl Api {
     fn start(project: &Project, args: &[&str]) -> Self {
-        let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
-        command.arg("api").args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        Self::with(project.command(env!("CARGO_BIN_EXE_gg")).arg("api").args(args))
+    }
+
+    fn with(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut api = Self { child, input, output };
         api.say(json!({"id": 0, "do": "hello", "protocol": 1}));
@@ -163,12 +165,12 @@ fn what_is_no_request_is_told_and_the_next_is_answered() {
         (r#"{"id": 1, "do": "put", "file": "none"}"#, json!(1), "cannot read"),
         (r#"{"id": 1, "do": "force", "want": ["x"]}"#, json!(1), "there is no thunk called \"x\" here"),
         (
-            r#"{"id": 1, "do": "force", "thunks": {"a": {"program": "no-such"}}}"#,
+            r#"{"id": 1, "do": "thunk", "thunks": {"a": {"program": "no-such"}}}"#,
             json!(1),
             "a: there is no program \"no-such\"",
         ),
         (
-            r#"{"id": 1, "do": "force", "thunks": {"a": {"executable": "a"}}}"#,
+            r#"{"id": 1, "do": "thunk", "thunks": {"a": {"executable": "a"}}}"#,
             json!(1),
             "a: executable: \"a\" is not an absolute path",
         ),
@@ -362,4 +364,71 @@ fn a_graph_names_what_its_thunk_has_seen() {
             assert!(events[0]["error"]["message"].as_str().unwrap().contains("has not seen it"), "{}", events[0]);
         }
     }
+}
+
+#[test]
+fn what_programs_are_is_seen_anew_in_each_request() {
+    let project = Project::new();
+    let python = "import importlib; print(importlib.import_module('pk' + '.m').WHERE)";
+    let recipes = json!({
+        "link": {"program": "./tool"},
+        "path": {"program": "named"},
+        "also": {"program": "cat", "args": ["plug/x"], "also": ["plug"]},
+        "package": {"program": "/usr/bin/python3", "args": ["-c", python], "packages": ["pk"]},
+        "module": {"program": "/usr/bin/python3", "args": ["-c", "try: import late; print(late.WHERE)\nexcept ImportError: print('none')"]},
+    });
+    let tool = |name: &str, says: &str| {
+        project.write(name, format!("#!/bin/sh\necho {says}\n"));
+        project.sh(&format!("chmod +x {name}")).ok();
+    };
+    tool("tool-1", "1");
+    tool("tool-2", "2");
+    tool("second/named", "1");
+    project.sh("ln -s tool-1 tool; mkdir first").ok();
+    project.write("plug/x", "1\n").write("pk/__init__.py", "").write("pk/m.py", "WHERE = '1'\n");
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    let path = format!("{}:{}:/usr/bin:/bin", project.path("first").display(), project.path("second").display());
+    let mut api = Api::with(command.env("PATH", path).arg("api"));
+    let said = |api: &mut Api| -> std::collections::BTreeMap<String, String> {
+        let (_, events) = api.ask(json!({"do": "force", "thunks": recipes}));
+        let text = |it: &Value| it.as_str().unwrap_or_default().trim_end().to_owned();
+        events.iter().map(|it| (text(&it["key"]), text(&it["stdout"]))).collect()
+    };
+    let all = |value: &str, module: &str| {
+        let other = ["also", "link", "package", "path"].map(|key| (key.to_owned(), value.to_owned()));
+        other.into_iter().chain([("module".to_owned(), module.to_owned())]).collect()
+    };
+    assert_eq!(said(&mut api), all("1", "none"));
+    tool("first/named", "2");
+    project.sh("ln -sf tool-2 tool").ok();
+    project.write("plug/x", "2\n").write("pk/m.py", "WHERE = '2'\n").write("late.py", "WHERE = 'late'\n");
+    assert_eq!(said(&mut api), all("2", "late"));
+}
+
+#[test]
+fn what_is_no_thunk_fails_by_itself() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    let thunks = json!({
+        "good": {"program": "echo", "args": ["good"]},
+        "bad": {"program": "no-such"},
+        "user": {"program": "cat", "inputs": {"/w": {"thunk": "bad"}}},
+        "missing": {"program": "cat", "inputs": {"/w": {"file": "missing"}}},
+        "more": {"program": "echo", "args": ["more"]},
+    });
+    let (answer, events) = api.ask(json!({"do": "force", "thunks": thunks}));
+    assert_eq!(answer["ok"], json!({"done": 2, "failed": 3}));
+    let told = |key: &str| {
+        let found = events.iter().filter(|event| event["key"] == key).collect::<Vec<_>>();
+        assert_eq!(found.len(), 1, "{key}: {events:?}");
+        found[0].clone()
+    };
+    assert_eq!((&told("good")["stdout"], &told("more")["stdout"]), (&json!("good\n"), &json!("more\n")));
+    for (key, what) in [("bad", "no program \"no-such\""), ("user", "it uses \"bad\""), ("missing", "missing")] {
+        let error = &told(key)["error"];
+        assert!(error["kind"] == "request" && error["message"].as_str().unwrap().contains(what), "{error}");
+    }
+    // What is not wanted may be wrong.
+    let thunks = json!({"good": {"program": "echo"}, "bad": {"program": "no-such"}});
+    assert_eq!(api.ask(json!({"do": "force", "thunks": thunks, "want": ["good"]})).0["ok"]["done"], 1);
 }

@@ -160,3 +160,96 @@ fn many_commands_leave_a_record() {
     project.gg(&["run", "--", "true"]).ok();
     assert_eq!(project.report()["command"][1], "force");
 }
+
+#[test]
+fn the_environment_that_is_said_chooses_what_is_captured() {
+    let project = Project::new();
+    for place in ["one", "two"] {
+        project.write(format!("{place}/m.py"), format!("print('{place}')\n"));
+        project.write(format!("{place}/tool"), format!("#!/bin/sh\necho {place}\n"));
+    }
+    project.sh("chmod +x one/tool two/tool").ok();
+    let here = project.path("one").display().to_string();
+    let gg = |args: &[&str]| {
+        let path = format!("{here}:/usr/bin:/bin");
+        run(project.command(env!("CARGO_BIN_EXE_gg")).env("PATH", path).env("PYTHONPATH", &here).args(args)).ok().stdout
+    };
+    let python = ["--", "/usr/bin/python3", "-c", "import m"];
+    assert_eq!(gg(&[&["run"], &python[..]].concat()), "one\n");
+    assert_eq!(gg(&[&["run", "--env", "PYTHONPATH=two"], &python[..]].concat()), "two\n");
+    assert_eq!(gg(&["run", "--", "tool"]), "one\n");
+    let two = format!("PATH={}:/usr/bin:/bin", project.path("two").display());
+    assert_eq!(gg(&["run", "--env", &two, "--", "tool"]), "two\n");
+    assert_eq!(gg(&["run", "--env", &two, "--", "sh", "-c", "tool"]), "two\n");
+}
+
+#[test]
+fn a_thunk_is_the_same_for_people_with_other_languages() {
+    let project = Project::new();
+    let name = |variables: &[(&str, &str)], more: &[&str]| {
+        let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+        command.env_remove("LANG").args(["thunk", "create"]).args(more).args(["--", "ls"]);
+        run(command.envs(variables.iter().copied())).ok().stdout
+    };
+    let plain = name(&[], &[]);
+    assert_eq!(
+        name(&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C.UTF-8"), ("LANGUAGE", "de"), ("LOCPATH", "/")], &[]),
+        plain
+    );
+    assert_eq!(name(&[("LD_LIBRARY_PATH", "/usr/lib:/lib:/none")], &[]), plain);
+    assert_ne!(name(&[], &["--env", "LANG=C.UTF-8"]), plain);
+}
+
+#[test]
+fn a_program_is_captured_once_for_all_items() {
+    let project = Project::new();
+    let python = format!("#!/bin/sh\necho >>{}\nexec /usr/bin/python3 \"$@\"\n", project.path("asked").display());
+    project.write("bin/python3", python).write("m.py", "import sys\nprint(*sys.argv[1:])\n");
+    project.sh("chmod +x bin/python3").ok();
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    command.env("PATH", format!("{}:/usr/bin:/bin", project.path("bin").display()));
+    command.args(["parallel", "--", "python3", "m.py", "{}", "x{}", ":::", "1", "2", "3"]);
+    let ran = run(&mut command).ok();
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("1 x1\n2 x2\n3 x3\n", ""));
+    assert_eq!(project.read("asked"), b"\n");
+}
+
+#[test]
+fn what_may_be_missing_is_told_once() {
+    let project = Project::new();
+    project.write("m.py", "import sys, os\nsys.path.append(os.environ.get('MORE', '/none'))\nimport json\nprint(1)\n");
+    let ran = project.gg(&["parallel", "--no-input", "--", "/usr/bin/python3", "m.py", "{}", ":::", "1", "2"]).ok();
+    assert_eq!(ran.stdout, "1\n1\n");
+    let told: Vec<_> = ran.stderr.lines().collect();
+    let [told] = &told[..] else { panic!("{told:?}") };
+    assert!(told.starts_with("gg: ") && told.contains("m.py, line 2, changes sys.path"), "{told}");
+    let created = project.gg(&["thunk", "create", "--", "/usr/bin/python3", "m.py"]).ok();
+    assert_eq!(created.stderr.lines().collect::<Vec<_>>(), [*told]);
+}
+
+#[test]
+fn words_of_a_script_that_are_no_programs() {
+    let project = Project::new();
+    project.write("bin/broken", "#!/no/such/interpreter\n");
+    project.sh("chmod +x bin/broken").ok();
+    let path = format!("{}:/usr/bin:/bin", project.path("bin").display());
+    let gg = |args: &[&str]| run(project.command(env!("CARGO_BIN_EXE_gg")).env("PATH", &path).args(args));
+    assert_eq!(gg(&["run", "--", "sh", "-c", "echo broken | cat"]).ok().stdout, "broken\n");
+    // What is said is not guessed.
+    let ran = gg(&["run", "--program", "broken", "--", "true"]);
+    assert!(ran.status == 2 && ran.stderr.contains("/no/such/interpreter"), "{}", ran.stderr);
+}
+
+#[test]
+fn standard_input_may_be_a_pipe() {
+    let project = Project::new();
+    let gg = env!("CARGO_BIN_EXE_gg");
+    let script = format!(
+        "exec 3<<END\nthree\nEND\necho one | {gg} run --stdin /dev/stdin -- cat; {gg} run --stdin /dev/null -- cat\n\
+         {gg} run --stdin <(echo two) -- cat; {gg} parallel --stdin <(echo all) -- sh -c 'cat; echo {{}}' ::: 1 2\n"
+    );
+    let ran = run(project.command("bash").args(["-c", &script]));
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("one\ntwo\nall\n1\nall\n2\n", ""));
+    let ran = project.gg(&["run", "--stdin", "none", "--", "cat"]);
+    assert!(ran.status == 2 && ran.stderr.starts_with("gg: inputs: /dev/stdin"), "{}", ran.stderr);
+}

@@ -17,6 +17,8 @@ pub struct Captured {
     /// The whole argument vector: the request's, with the program's own name in front. That is as it was asked for, or the path of
     /// the executable where an interpreter finds its parts by it.
     pub args: Vec<OsString>,
+    /// How many of the request's arguments decided what is needed: with the same so far, or as few, and any others behind, the same is.
+    pub decisive: usize,
     /// What has to stand at which path. What lies below another one's [`Need::Tree`] is laid over it, and only what that tree leaves out
     /// does. No path leads through a symbolic link, unless the link itself is in a tree.
     pub needs: BTreeMap<AbsPath, Need>,
@@ -25,6 +27,13 @@ pub struct Captured {
     pub env: BTreeMap<OsString, OsString>,
     /// What could not be found and may be missed, in order: here the program does without it, too, or has not come to it.
     pub notes: Vec<Note>,
+}
+
+impl Captured {
+    /// The whole argument vector for other arguments, the [decisive](Self::decisive) ones among which are the same.
+    pub fn args_with(&self, args: &[OsString]) -> Vec<OsString> {
+        self.args.iter().take(1).chain(args).cloned().collect()
+    }
 }
 
 /// Something that was not found.
@@ -44,6 +53,20 @@ pub enum Note {
         /// The file that imports it.
         importer: PathBuf,
     },
+    /// A Python program looks for modules where only its run shows.
+    SearchPath {
+        /// The file that changes `sys.path`.
+        importer: PathBuf,
+        /// In which line.
+        line: String,
+    },
+    /// A link in a directory that was taken whole leads out of it, to more than comes along without being named.
+    LinkOut {
+        /// The link.
+        link: PathBuf,
+        /// The directory that it leads to.
+        target: PathBuf,
+    },
     /// Compiled Python modules cannot be kept; Python compiles what it imports each time.
     NotCompiled {
         /// Where they are to be kept.
@@ -61,6 +84,21 @@ impl fmt::Display for Note {
             }
             Self::MissingModule { module, importer } => {
                 write!(f, "{} imports {module}, which is not installed", importer.display())
+            }
+            Self::SearchPath { importer, line } => {
+                let importer = importer.display();
+                write!(
+                    f,
+                    "{importer}, line {line}, changes sys.path in a way that only its run shows: what it imports from there may be \
+                     missing, or be another; name that directory as one that belongs to the program"
+                )
+            }
+            Self::LinkOut { link, target } => {
+                let (link, target) = (link.display(), target.display());
+                write!(
+                    f,
+                    "{link} leads to {target}, which is much and was not taken along: name it if the program needs it"
+                )
             }
             Self::NotCompiled { directory, why } => {
                 write!(f, "cannot keep compiled Python modules in {}: {why}", directory.display())

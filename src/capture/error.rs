@@ -141,6 +141,9 @@ pub enum CaptureError {
         /// The packages.
         packages: Vec<String>,
     },
+    /// The whole machine was named as something that a program opens.
+    #[error("\"/\" is all that there is: name the files and directories that the program opens")]
+    Everything,
     /// The file system failed.
     #[error("cannot read {path:?}: {error}")]
     Io {

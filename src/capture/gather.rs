@@ -23,6 +23,7 @@ const HEAD: usize = 4096;
 const PLAIN: &str = "/usr/lib/locale/C.utf8";
 
 /// What has been found so far.
+#[derive(Clone)]
 pub(crate) struct Gather<'a> {
     pub request: &'a Request,
     pub places: Places,
@@ -39,6 +40,8 @@ pub(crate) struct Gather<'a> {
     pub directories: BTreeSet<PathBuf>,
     /// The directories of `LD_LIBRARY_PATH` in which libraries were found.
     pub library_path: BTreeSet<PathBuf>,
+    /// The entries and bytes of directories that links led to out of trees.
+    pub linked: (u64, u64),
     /// By directory, those below for libraries that need newer processors.
     pub newer: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// The directories by which PATH leads to something.
@@ -56,6 +59,8 @@ pub(crate) struct Started {
     pub executable: PathBuf,
     /// What it must be told is its name, where that is not what it was asked for by.
     pub name: Option<OsString>,
+    /// How many of its arguments were looked at to find what it needs; one more than there are where it was seen that there are no more.
+    pub decisive: usize,
 }
 
 pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
@@ -68,6 +73,7 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
         usual: BTreeMap::new(),
         library_path: BTreeSet::new(),
         directories: BTreeSet::new(),
+        linked: (0, 0),
         newer: BTreeMap::new(),
         search: BTreeSet::new(),
         path_first: Vec::new(),
@@ -78,6 +84,12 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
     let started = gather.named(&request.program, &request.args)?;
     for program in &request.programs {
         gather.named(program, &[])?;
+    }
+    for program in &request.guessed {
+        let before = gather.clone();
+        if gather.named(program, &[]).is_err() {
+            gather = before;
+        }
     }
     for path in &request.also {
         gather.also(&lookup::plain(&request.cwd.join(path)))?;
@@ -115,14 +127,14 @@ impl Gather<'_> {
         }
         let io = |error| CaptureError::Io { path: path.clone(), error };
         let head = disk::head(path, HEAD).map_err(io)?;
-        let started = Started { executable: path.clone(), name: None };
+        let mut started = Started { executable: path.clone(), name: None, decisive: 0 };
         let real = self.places.file(path)?;
         self.search.extend(found.directory.clone());
         if head.starts_with(b"\x7fELF") {
             self.program(&real)?;
             self.modules(path)?;
         } else if let Some(line) = script::first_line(path, &head)? {
-            self.script(path, line, args, scripts + 1)?;
+            started.decisive = self.script(path, line, args, scripts + 1)?;
         } else if Placeholder::parse(&head).is_some() {
             return Err(CaptureError::Placeholder { path: path.clone() });
         } else {
@@ -131,14 +143,14 @@ impl Gather<'_> {
         Ok(started)
     }
 
-    /// Adds who runs a script.
+    /// Adds who runs a script; how many of the script's arguments decided what that needs.
     fn script(
         &mut self,
         script: &Path,
         line: script::FirstLine,
         args: &[OsString],
         scripts: u32,
-    ) -> Result<(), CaptureError> {
+    ) -> Result<usize, CaptureError> {
         if scripts > MOST_SCRIPTS {
             let what =
                 "leads to a script that is run by a script, more often than Linux follows: name a program".into();
@@ -155,14 +167,16 @@ impl Gather<'_> {
         };
         let mut rest: Vec<OsString> = vec![script.into()];
         rest.extend(args.iter().cloned());
+        let behind = args.len();
         // A path, even if it has no slash.
         let interpreter = lookup::plain(&request.cwd.join(&line.interpreter));
         let found = lookup::program(interpreter.as_os_str(), &request.cwd, &request.env)
             .map_err(by(line.interpreter.as_os_str()))?;
         if interpreter.file_name() != Some(OsStr::new("env")) {
             let args: Vec<OsString> = line.argument.into_iter().chain(rest).collect();
-            self.start(&found, &args, scripts).map_err(by(line.interpreter.as_os_str()))?;
-            return Ok(());
+            let own = args.len() - behind;
+            let started = self.start(&found, &args, scripts).map_err(by(line.interpreter.as_os_str()))?;
+            return Ok(started.decisive.saturating_sub(own));
         }
         self.start(&found, &[], scripts).map_err(by(line.interpreter.as_os_str()))?;
         let call = script::env_call(script, line.argument.as_deref())?;
@@ -170,12 +184,16 @@ impl Gather<'_> {
         env.extend(call.set);
         let found = lookup::program(&call.program, &request.cwd, &env).map_err(by(&call.program))?;
         let args: Vec<OsString> = call.args.into_iter().chain(rest).collect();
-        self.start(&found, &args, scripts).map_err(by(&call.program))?;
-        Ok(())
+        let own = args.len() - behind;
+        let started = self.start(&found, &args, scripts).map_err(by(&call.program))?;
+        Ok(started.decisive.saturating_sub(own))
     }
 
     /// Adds a file or directory that the request names, with what libraries in it need.
     fn also(&mut self, path: &Path) -> Result<(), CaptureError> {
+        if path == Path::new("/") {
+            return Err(CaptureError::Everything);
+        }
         if path.is_dir() {
             return self.tree(path, &BTreeSet::new());
         }
@@ -219,6 +237,7 @@ impl Gather<'_> {
         Ok(Captured {
             executable,
             args: [name].into_iter().chain(self.request.args.iter().cloned()).collect(),
+            decisive: started.decisive,
             needs: self.places.finish()?,
             env: self.env,
             notes: self.notes.into_iter().collect(),

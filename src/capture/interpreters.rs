@@ -2,13 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gg_models::World;
 
-use crate::CaptureError;
 use crate::disk::Disk;
 use crate::gather::Gather;
+use crate::{CaptureError, lookup};
 
 /// An interpreter that lists the directories of its modules.
 struct Interpreter {
@@ -16,9 +16,13 @@ struct Interpreter {
     name: &'static str,
     /// The arguments that make it print them, one a line.
     question: &'static [&'static str],
+    /// The variables by which it finds them, lists of directories; it takes the first that is set.
+    variables: &'static [&'static str],
 }
 
-const INTERPRETERS: &[Interpreter] = &[Interpreter { name: "perl", question: &["-e", r#"print "$_\n" for @INC"#] }];
+/// perlrun(1) for the variables.
+const INTERPRETERS: &[Interpreter] =
+    &[Interpreter { name: "perl", question: &["-e", r#"print "$_\n" for @INC"#], variables: &["PERL5LIB", "PERLLIB"] }];
 
 /// Whether a program is called so, perhaps with a version behind.
 pub(crate) fn is_called(program: &Path, name: &str) -> bool {
@@ -49,8 +53,18 @@ impl Gather<'_> {
         }
         for line in answer.stdout.split(|&byte| byte == b'\n') {
             let directory = Path::new(OsStr::from_bytes(line));
-            if directory.is_absolute() {
-                self.tree(directory, &Default::default())?;
+            if !line.is_empty() {
+                self.tree(&self.request.cwd.join(directory), &Default::default())?;
+            }
+        }
+        let set = known.variables.iter().find_map(|name| Some((*name, self.request.env.get(OsStr::new(name))?)));
+        if let Some((name, list)) = set {
+            // Only those that are there: the others change nothing here.
+            let there: Vec<PathBuf> = lookup::directories(list)
+                .filter(|it| !it.as_os_str().is_empty() && self.request.cwd.join(it).is_dir())
+                .collect();
+            if !there.is_empty() {
+                self.env.insert(name.into(), lookup::list(there.iter().map(PathBuf::as_path)));
             }
         }
         Ok(())

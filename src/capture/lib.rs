@@ -15,9 +15,11 @@
 //!   `/etc/ld.so.conf` that lists those: no program reads it, but the relocated sandbox of `gg-worker` does. Of a static program,
 //!   nothing more.
 //! - Of a script: its interpreter, through any number of `#!` lines that Linux follows, and what `env` (also `env -S`) finds by PATH.
-//! - The locales that the environment names, and `C.UTF-8`.
+//! - The locales that the environment names, and `C.UTF-8`. So it is the program's environment that has to name them.
 //! - What the [`Request`] names besides: programs that are started, Python packages that are imported by name, and files and directories.
 //!   Shared libraries among those come with what they need.
+//! - What links in whole directories lead to: files and libraries, and directories outside as far as they are small together (10,000
+//!   entries, 64 MiB). Others, and directories that enclose the link, are a [`Note`]: name them, if they are needed.
 //! - The links on the way to the working directory, and those from `/bin` and the like into `/usr` where what they lead to is there: a
 //!   program that is found as `/usr/bin/sh` is often started as `/bin/sh`.
 //!
@@ -25,22 +27,24 @@
 //!
 //! Of some interpreters more is taken, for nothing runs without it:
 //!
-//! - perl: the directories of `@INC`.
+//! - perl: the directories of `@INC`; those of `PERL5LIB` are told to it.
 //! - Python 3.9 and newer (a program called `python`, perhaps with a version, or a script called so that starts one, as pyenv's shims are):
 //!   - the interpreter that `sys.executable` is, with `pyvenv.cfg` and the base interpreter of a virtual environment;
 //!   - the standard library as one tree, without compiled modules; `test`, `ensurepip`, `idlelib`, `turtledemo` and `tkinter` only if they
 //!     are imported;
 //!   - what the script, the module (`-m`) or the text (`-c`) imports, by the texts and through them: also inside of functions, by
 //!     `importlib.import_module("NAME")`, and `sitecustomize`;
-//!   - of the program's own modules (beside the script, in the working directory, in `PYTHONPATH`): the files of those that are
-//!     imported; the whole package where it is named in [`Request::packages`];
+//!   - of the program's own modules (beside the script, in the working directory, in `PYTHONPATH`, and where its own texts make
+//!     `sys.path` lead): the files of those that are imported; the whole package where it is named in [`Request::packages`]. Changes
+//!     of `sys.path` are followed in the order in which they stand, as far as they can be told from literals, `__file__`, `os.path` and
+//!     `pathlib`; others are a [`Note`];
 //!   - of what is installed: whole distributions with all that their records name in the directory of packages (packages, `NAME.libs`, metadata,
 //!     `.pth` files), and the distributions that they require; what is there without a record: the whole package; what is installed for
 //!     development: the whole package, with the `.pth` file or finder that leads there;
 //!   - with all extension modules and shared libraries in there, what these are loaded with. One that lacks a library is a [`Note`], and
 //!     fails when it is imported, as here;
 //!   - compiled modules of all that, without times, so that they are valid and the same everywhere, if [`Request::bytecode`] says where they
-//!     are kept: by them numpy is imported in a third of the time.
+//!     are kept: by them numpy is imported in a third of the time. They are a function of the text, its path and Python's release.
 //!
 //!   It is told `PYTHONDONTWRITEBYTECODE=1`, or compiled modules would be among what a program wrote, and `PYTHONHASHSEED=0`, or the
 //!   order of sets, and with it outputs, would differ between runs of one and the same thunk; unless the request's environment
@@ -57,6 +61,8 @@
 //! - Data: `/etc/passwd`, `/etc/localtime` (local time is UTC), `/usr/share`, CA certificates, the files that the program reads: these are
 //!   the caller's inputs.
 //! - `LD_PRELOAD`.
+//!
+//! `LD_LIBRARY_PATH` is told to the program only if the loader finds something else by it than without.
 //!
 //! A script is told its absolute path, whatever it was asked for by, since that is what is executed.
 //!

@@ -42,6 +42,10 @@ const LIST: &str = "/etc/ld.so.conf";
 /// Where the loader looks without being told (ld.so(8)).
 const USUAL: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
+/// What directories may hold together, in entries and bytes, to which links lead out of those that are taken whole, and which are
+/// taken as well. A package that is linked to is there; `/usr/share` is not taken since something links there.
+const MOST_LINKED: (u64, u64) = (10_000, 64 << 20);
+
 /// The variable that tells the loader where to look.
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
@@ -75,11 +79,11 @@ impl Gather<'_> {
             return Err(CaptureError::MissingLoader { program: real.into(), loader });
         }
         match self.loaded(real)? {
-            Some(loaded) if loaded.missing.is_empty() => {
+            Some((loaded, told)) if loaded.missing.is_empty() => {
                 self.learn(self.wants(real)?);
-                self.add(loaded)
+                self.add(loaded, told)
             }
-            Some(loaded) => Err(CaptureError::MissingLibrary { program: real.into(), libraries: loaded.missing }),
+            Some((loaded, _)) => Err(CaptureError::MissingLibrary { program: real.into(), libraries: loaded.missing }),
             None => Ok(()),
         }
     }
@@ -98,8 +102,8 @@ impl Gather<'_> {
         if self.usual.get(&wants.places).is_some_and(|known| wants.libraries.iter().all(|it| known.contains(it))) {
             return Ok(());
         }
-        let mut loaded = match self.loaded(real) {
-            Ok(Some(loaded)) => loaded,
+        let (mut loaded, told) = match self.loaded(real) {
+            Ok(Some(found)) => found,
             Ok(None) => return Ok(()),
             Err(CaptureError::Loader { why, .. }) => {
                 self.notes.insert(Note::MissingLibrary { library: real.into(), lacks: why });
@@ -115,7 +119,7 @@ impl Gather<'_> {
             let names: Vec<_> = loaded.missing.iter().map(|name| name.to_string_lossy()).collect();
             self.notes.insert(Note::MissingLibrary { library: real.into(), lacks: names.join(", ") });
         }
-        self.add(loaded)
+        self.add(loaded, told)
     }
 
     fn wants(&self, object: &Path) -> Result<Wants, CaptureError> {
@@ -129,8 +133,31 @@ impl Gather<'_> {
         }
     }
 
-    fn loaded(&self, object: &Path) -> Result<Option<Loaded>, CaptureError> {
-        elf::loaded(object, &Disk, &self.loading).map_err(|reason| {
+    /// What an object is loaded with, and whether that is so only for [`LIBRARY_PATH`]. Many have that set to where the loader looks
+    /// anyway, and their programs are to be the same as others'.
+    fn loaded(&self, object: &Path) -> Result<Option<(Loaded, bool)>, CaptureError> {
+        let Some(loaded) = self.ask_loader(object, &self.loading)? else { return Ok(None) };
+        let list = self.loading.get(OsStr::new(LIBRARY_PATH));
+        let is_there =
+            |library: &PathBuf| list.is_some_and(|list| lookup::directories(list).any(|it| library.starts_with(it)));
+        if !loaded.libraries.iter().any(is_there) {
+            return Ok(Some((loaded, false)));
+        }
+        let mut untold = self.loading.clone();
+        untold.remove(OsStr::new(LIBRARY_PATH));
+        let files = |loaded: &Loaded| -> BTreeSet<PathBuf> {
+            loaded.libraries.iter().map(|it| fs::canonicalize(it).unwrap_or_else(|_| it.clone())).collect()
+        };
+        match self.ask_loader(object, &untold) {
+            Ok(Some(same)) if same.missing == loaded.missing && files(&same) == files(&loaded) => {
+                Ok(Some((same, false)))
+            }
+            _ => Ok(Some((loaded, true))),
+        }
+    }
+
+    fn ask_loader(&self, object: &Path, env: &Environment) -> Result<Option<Loaded>, CaptureError> {
+        elf::loaded(object, &Disk, env).map_err(|reason| {
             let why = match reason {
                 Reason::Unsealable(why) => why,
                 other => other.to_string(),
@@ -139,7 +166,8 @@ impl Gather<'_> {
         })
     }
 
-    fn add(&mut self, loaded: Loaded) -> Result<(), CaptureError> {
+    /// `told` says that [`LIBRARY_PATH`] was followed.
+    fn add(&mut self, loaded: Loaded, told: bool) -> Result<(), CaptureError> {
         self.places.file(&loaded.loader)?;
         // Found with what is nowhere, libraries may have been found without the cache as well; then it is only not needed.
         if loaded.cached {
@@ -149,7 +177,9 @@ impl Gather<'_> {
             let real = self.places.file(library)?;
             self.directories.extend(real.parent().map(Path::to_owned));
             self.names.extend(library.file_name().map(OsStr::to_owned));
-            self.note_library_path(library);
+            if told {
+                self.note_library_path(library);
+            }
         }
         for library in &loaded.libraries {
             for other in self.builds(library) {
@@ -203,7 +233,8 @@ impl Gather<'_> {
     }
 
     /// Adds a whole directory but for some, with what the links in it lead to and what the libraries and programs in it are
-    /// loaded with.
+    /// loaded with. Links that lead to directories outside are followed as far as these are small ([`MOST_LINKED`]); the others
+    /// stay links, which lead nowhere, and are [noted](Note::LinkOut).
     ///
     /// # Errors
     /// Whatever the file system says.
@@ -217,7 +248,7 @@ impl Gather<'_> {
             if link {
                 let Some((real, meta)) = self.places.walk(&path)? else { continue };
                 if meta.is_dir() {
-                    self.tree(&real, &names)?;
+                    self.linked(&tree, &path, &real, &names)?;
                     continue;
                 }
                 if !meta.is_file() {
@@ -234,6 +265,54 @@ impl Gather<'_> {
         }
         Ok(())
     }
+}
+
+impl Gather<'_> {
+    /// Adds a directory that a link in a tree leads to, unless it is much.
+    fn linked(
+        &mut self,
+        tree: &Subtree,
+        link: &Path,
+        real: &Path,
+        without: &BTreeSet<PathBuf>,
+    ) -> Result<(), CaptureError> {
+        if self.places.holds(real) {
+            return Ok(());
+        }
+        let (entries, bytes) = self.linked;
+        let left = (MOST_LINKED.0.saturating_sub(entries), MOST_LINKED.1.saturating_sub(bytes));
+        match size(real, left).filter(|_| !tree.directory.starts_with(real)) {
+            Some(size) => {
+                self.linked = (entries + size.0, bytes + size.1);
+                self.tree(real, without)
+            }
+            None => {
+                self.notes.insert(Note::LinkOut { link: link.into(), target: real.into() });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How many entries and bytes there are below a directory; `None` if more than `most`, or if they cannot be counted.
+fn size(directory: &Path, most: (u64, u64)) -> Option<(u64, u64)> {
+    let (mut entries, mut bytes) = (0, 0);
+    let mut pending = vec![directory.to_owned()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(directory).ok()? {
+            let entry = entry.ok()?;
+            let meta = entry.metadata().ok()?;
+            entries += 1;
+            bytes += if meta.is_file() { meta.len() } else { 0 };
+            if entries > most.0 || bytes > most.1 {
+                return None;
+            }
+            if meta.is_dir() {
+                pending.push(entry.path());
+            }
+        }
+    }
+    Some((entries, bytes))
 }
 
 /// Something in a tree that may need more: a link, or a file that may be ELF.

@@ -56,7 +56,7 @@ impl Subtree {
 }
 
 /// The needs found so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     needs: BTreeMap<PathBuf, Need>,
 }

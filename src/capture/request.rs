@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A program that is to run in a sandbox, and what cannot be seen of what it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
     /// The program as a shell would be told: a name that PATH leads to, or a path.
     pub program: OsString,
@@ -13,10 +13,13 @@ pub struct Request {
     pub args: Vec<OsString>,
     /// The directory that relative paths are seen from (absolute).
     pub cwd: PathBuf,
-    /// The environment in which names and libraries are looked up: PATH, `LD_LIBRARY_PATH`, `PYTHONPATH`, `LANG` and the like.
+    /// The environment in which names and libraries are looked up: PATH, `LD_LIBRARY_PATH`, `PYTHONPATH` and the like. Of the variables
+    /// for locales (`LANG`) only those that the program will have.
     pub env: BTreeMap<OsString, OsString>,
     /// Programs that it starts, as a shell would be told.
     pub programs: Vec<OsString>,
+    /// Programs that it may start, or that may be no programs at all: what cannot be captured is left out.
+    pub guessed: Vec<OsString>,
     /// Python packages that it imports by names which its text does not show; names of modules or of distributions.
     pub packages: Vec<String>,
     /// Files and whole directories that it opens besides, with what the shared libraries among them need.
@@ -35,6 +38,7 @@ impl Request {
             cwd: "/".into(),
             env: BTreeMap::new(),
             programs: Vec::new(),
+            guessed: Vec::new(),
             packages: Vec::new(),
             also: Vec::new(),
             bytecode: None,

@@ -68,25 +68,26 @@ pub struct Sealed {
 /// # Errors
 /// [`RecipeError`] for what is no thunk, uses what is not there, or waits for itself.
 pub fn seal_all(graph: &Graph, parent: Option<&Thunk>, sources: &mut dyn Sources) -> Result<Vec<Sealed>> {
-    let (sealed, failed) = seal_each(graph, parent, sources)?;
+    let (sealed, failed) = seal_each(graph, BTreeMap::new(), parent, sources)?;
     match failed.into_iter().find(|(_, why)| !why.is_dependency()) {
         None => Ok(sealed),
         Some((key, error)) => Err(error.within(&key)),
     }
 }
 
-/// As [`seal_all`], but leaves out what is no thunk, and what uses such; says of each, by its key, why.
+/// As [`seal_all`], but leaves out what is no thunk, and what uses such; says of each, by its key, why. Of some it may be known
+/// before that they have `failed`.
 ///
 /// # Errors
 /// [`RecipeError`] where it is the graph as a whole: too large, or going round in a circle.
 pub fn seal_each(
     graph: &Graph,
+    mut failed: BTreeMap<String, RecipeError>,
     parent: Option<&Thunk>,
     sources: &mut dyn Sources,
 ) -> Result<(Vec<Sealed>, BTreeMap<String, RecipeError>)> {
     let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut failed: BTreeMap<String, RecipeError> = BTreeMap::new();
     for (key, recipe) in &graph.0 {
         let mut uses = 0;
         for (at, source) in &recipe.inputs {
@@ -205,7 +206,7 @@ mod tests {
 
     fn each(json: &str) -> Result<(Vec<String>, BTreeMap<String, String>)> {
         let graph: Graph = serde_json::from_str(json).map_err(|error| RecipeError::new(error.to_string()))?;
-        let (sealed, failed) = seal_each(&graph, None, &mut Nowhere)?;
+        let (sealed, failed) = seal_each(&graph, BTreeMap::new(), None, &mut Nowhere)?;
         let failed = failed.into_iter().map(|(key, why)| (key, why.to_string())).collect();
         Ok((sealed.into_iter().map(|sealed| sealed.key).collect(), failed))
     }

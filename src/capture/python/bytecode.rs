@@ -1,6 +1,7 @@
 //! Compiled modules, kept from capture to capture.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use gg_models::World;
@@ -36,8 +37,12 @@ impl Gather<'_> {
             return Ok(());
         }
         let kept = self.request.cwd.join(kept).join(form);
+        // As `-I`, which would leave the seed to chance, and with it the order of sets.
+        let mut env = self.request.env.clone();
+        env.retain(|name, _| !name.as_bytes().starts_with(b"PYTHON"));
+        env.insert("PYTHONHASHSEED".into(), "0".into());
         let mut argv: Vec<OsString> =
-            vec![python.into(), "-I".into(), "-c".into(), COMPILE.into(), kept.clone().into()];
+            vec![python.into(), "-s".into(), "-c".into(), COMPILE.into(), kept.clone().into()];
         for directory in standard {
             // Always without the same, so that it is one tree for all programs.
             let seldom = SELDOM.iter().flat_map(|(_, paths)| *paths).chain(INSTALLED);
@@ -48,7 +53,7 @@ impl Gather<'_> {
         for directory in installed {
             argv.extend([directory.into(), COMPILED.into(), "".into()]);
         }
-        let failed = match Disk.ask(&argv, Path::new("/"), &self.request.env) {
+        let failed = match Disk.ask(&argv, Path::new("/"), &env) {
             Ok(answer) if answer.success => None,
             Ok(answer) => Some(interpreters::last_line(&answer.stderr)),
             Err(error) => Some(error.to_string()),

@@ -1,17 +1,24 @@
 """Keeps compiled modules for directories of modules, in a form that depends on nothing but the texts.
 
-    python -c COMPILE KEPT (DIRECTORY LEFT_OUT...)... with an empty argument between the directories
+    PYTHONHASHSEED=0 python -s -c COMPILE KEPT (DIRECTORY LEFT_OUT...)... with an empty argument between the directories
 
-Python's own compiled modules hold the time of the text, which is another one in a sandbox. Here they are copied, or made where
-there are none, without times and never to be checked (PEP 552): who asks sees to it that they belong to the texts. They are laid
+Python's own compiled modules hold the time of the text, which is another one in a sandbox. Here they are taken over, or made where
+there are none, without times and never to be checked (PEP 552): who asks sees to it that they belong to the texts. Either way
+they are written anew, so that they are a function of the text, its path and the release of Python: marshal's later formats mark
+what is referred to more than once, which depends on what else the process holds, and format 2 does not. They are laid
 out below KEPT/tree as Python looks for them below PYTHONPYCACHEPREFIX; KEPT/state tells in which state each text was.
 """
+
+import sys
+
+# The working directory, in which nothing is to be run.
+del sys.path[0]
 
 import concurrent.futures
 import importlib.util
 import json
+import marshal
 import os
-import sys
 
 import _imp
 
@@ -49,9 +56,11 @@ def compiled(source, bytecode):
             stat = os.fstat(file.fileno())
         code = beside(source, stat)
         if code is None:
-            import marshal
-
-            code = marshal.dumps(compile(text, source, "exec", dont_inherit=True))
+            code = compile(text, source, "exec", dont_inherit=True)
+        if sys.version_info < (3, 11):
+            code = ordered(code)
+        # ValueError for what this format does not know (slices, of Python 3.14): that is compiled where it is imported.
+        code = marshal.dumps(code, 2)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return False
     head = importlib.util.MAGIC_NUMBER + UNCHECKED.to_bytes(4, "little")
@@ -73,7 +82,29 @@ def beside(source, stat):
         return None
     times = [int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF]
     head = importlib.util.MAGIC_NUMBER + (0).to_bytes(4, "little") + b"".join(it.to_bytes(4, "little") for it in times)
-    return content[16:] if content[:16] == head else None
+    if content[:16] != head:
+        return None
+    try:
+        code = marshal.loads(content[16:])
+    except (EOFError, TypeError, ValueError):
+        return None
+    # Python keeps the path by which the text was compiled, which may have been a relative one.
+    return code if getattr(code, "co_filename", None) == source else None
+
+
+def ordered(code):
+    """The code with each constant set made anew: before Python 3.11 its order, as it is written, is that of its making and of hashes."""
+    constants = []
+    for constant in code.co_consts:
+        if isinstance(constant, type(code)):
+            constant = ordered(constant)
+        elif isinstance(constant, frozenset):
+            # Hashes of others (None) are addresses.
+            if not all(isinstance(it, (str, bytes, int, float, complex)) for it in constant):
+                raise ValueError("no order")
+            constant = frozenset(sorted(constant, key=lambda it: (type(it).__name__, repr(it))))
+        constants.append(constant)
+    return code.replace(co_consts=tuple(constants))
 
 
 def keep(kept, directory, left_out):

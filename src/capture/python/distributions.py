@@ -1,4 +1,21 @@
-# What is installed, and who owns it. Goes before the probe, in one text.
+# What is installed, and who owns it. Goes before the probe, in one text, and before all that this imports.
+
+import sys
+
+# The working directory comes first in the search path of a text, and PYTHONPATH next. What stands there under the name of one of the
+# modules that are imported here belongs to the program, and is not to be run. So these come from the standard library; where the
+# program's modules are is looked for with the whole path, which `own_entries` puts back.
+SEARCH_PATH = list(sys.path)
+STANDARD = {
+    "%s/%s/python%d.%d%s%s" % (prefix, lib, *sys.version_info[:2], abi, part)
+    for prefix in (sys.base_prefix, sys.base_exec_prefix)
+    for lib in (getattr(sys, "platlibdir", "lib"), "lib")
+    for abi in ("", "t")
+    for part in ("", "/lib-dynload")
+}
+# An interpreter with another layout has at least the working directory left out.
+FIRST = int(not sys.flags.isolated and not getattr(sys.flags, "safe_path", False))
+sys.path[:] = [entry for entry in sys.path if entry in STANDARD] or sys.path[FIRST:]
 
 import io
 import os

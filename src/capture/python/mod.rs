@@ -3,7 +3,8 @@
 //! # Layout
 //!
 //! - `command`: what a command line tells Python to run
-//! - `distributions.py`, `probe.py`: run in the interpreter, and say which files and directories are imported; they look at texts, and execute none
+//! - `distributions.py`, `search.py`, `probe.py`: run in the interpreter, and say which files and directories are imported; they look at
+//!   texts, and execute none
 //! - `answer`: what it says
 //! - `bytecode`, `compile.py`: compiled modules
 
@@ -25,7 +26,7 @@ use crate::{CaptureError, Note, interpreters, objects};
 use answer::Record;
 use command::{Command, Target};
 
-const PROBE: &str = concat!(include_str!("distributions.py"), include_str!("probe.py"));
+const PROBE: &str = concat!(include_str!("distributions.py"), include_str!("search.py"), include_str!("probe.py"));
 
 /// Compiled modules, which Python writes beside their texts: they hold times, and other bytes each time.
 const COMPILED: &str = "__pycache__";
@@ -78,7 +79,8 @@ impl Gather<'_> {
     /// # Errors
     /// [`CaptureError::Unanswered`], [`CaptureError::NoPackage`], and as [`Gather::program`].
     pub fn python(&mut self, found: &Found, args: &[OsString], named: bool) -> Result<Started, CaptureError> {
-        let records = self.ask_python(&found.path, &Command::parse(args))?;
+        let command = Command::parse(args);
+        let records = self.ask_python(&found.path, &command)?;
         let said = records.iter().find(|it| it.kind == "executable").map(|it| it.path());
         let mut python = found.path.clone();
         // A script that picks an interpreter and starts it (pyenv's shims): what it picks is taken in its place.
@@ -119,7 +121,7 @@ impl Gather<'_> {
             Some((_, lacking)) => lacking.retain(|package| missing.contains(package)),
             lacking => *lacking = Some((python.clone(), missing)),
         }
-        Ok(Started { executable: python.clone(), name: Some(python.into()) })
+        Ok(Started { executable: python.clone(), name: Some(python.into()), decisive: command.asked })
     }
 
     fn ask_python(&self, python: &Path, command: &Command) -> Result<Vec<Record>, CaptureError> {
@@ -182,6 +184,10 @@ impl Gather<'_> {
             "missing-module" => {
                 let module = record.first.to_string_lossy().into_owned();
                 self.notes.insert(Note::MissingModule { module, importer: PathBuf::from(&record.second) });
+            }
+            "search-path" => {
+                let line = record.second.to_string_lossy().into_owned();
+                self.notes.insert(Note::SearchPath { importer: path, line });
             }
             "missing-target" => {
                 let module = record.first.to_string_lossy().into_owned();

@@ -1,6 +1,6 @@
 """What a Python program imports, and which files and directories that is.
 
-    python -c 'DISTRIBUTIONS PROBE' (script PATH | module NAME | code TEXT | none -) PACKAGE...
+    python -c 'DISTRIBUTIONS SEARCH PROBE' (script PATH | module NAME | code TEXT | none -) PACKAGE...
 
 Executes nothing of what it looks at. Writes a mark and then records of three texts, each with a NUL behind: a kind and two values.
 Runs in the interpreter that it asks about: Python 3.7 and newer, nothing but the standard library.
@@ -15,6 +15,10 @@ import site
 import sys
 import sysconfig
 import tokenize
+import zipfile
+
+# Imports more when it is asked: before the search path is the program's.
+PATHS = sysconfig.get_paths()
 
 MARK = b"gg-capture\0"
 
@@ -40,15 +44,20 @@ class Layout:
     """Where modules are: the standard library, what is installed, and the program's own."""
 
     def __init__(self, own):
-        paths = sysconfig.get_paths()
         # In a virtual environment `platstdlib` does not exist.
-        known = {paths.get("stdlib"), paths.get("platstdlib"), os.path.dirname(os.__file__)}
+        known = {PATHS.get("stdlib"), PATHS.get("platstdlib"), os.path.dirname(os.__file__)}
         known = sorted(os.path.abspath(path) for path in known if path)
         landmarks = ("os.py", "lib-dynload")
         self.standard = [path for path in known if any(os.path.exists(os.path.join(path, it)) for it in landmarks)]
         self.own = own
         entries = [os.path.abspath(entry) for entry in sys.path]
         self.installed = [entry for entry in entries if not self.is_standard(entry) and entry not in own]
+
+    def searched(self):
+        """Takes directories that a text of the program has added to the search path for its own."""
+        for entry in sys.path:
+            if entry not in self.own and entry not in self.installed and not self.is_standard(entry):
+                self.own.append(entry)
 
     def is_standard(self, path):
         within = [os.path.relpath(path, directory) for directory in self.standard if inside(path, directory)]
@@ -74,14 +83,15 @@ class Module:
 
 
 class Survey:
-    def __init__(self, layout):
+    def __init__(self, layout, argv0):
         self.layout = layout
+        self.argv0 = argv0
         self.modules = {}
         self.distributions = {}
         self.taken = set()
         self.pending = []
         self.scanned = set()
-        self.reported = set()
+        self.missing = {}
 
     # --- finding
 
@@ -141,7 +151,10 @@ class Survey:
                 record("directory", module.locations[0])
         elif module.origin:
             self.install(name, module, place)
-        if module.origin:
+        if module.origin and own:
+            # At once, as it is imported: it may add to the search path.
+            self.scan_one(name, module, own)
+        elif module.origin:
             self.pending.append((name, module, own))
 
     def entry(self, place):
@@ -244,10 +257,11 @@ class Survey:
 
     def scan(self):
         while self.pending:
-            name, module, own = self.pending.pop()
-            source = self.source(name, module)
-            if source is None:
-                continue
+            self.scan_one(*self.pending.pop())
+
+    def scan_one(self, name, module, own):
+        source = self.source(name, module)
+        if source is not None:
             package = name if module.locations is not None else name.rpartition(".")[0]
             self.imports(source, package, module.origin, own)
 
@@ -267,7 +281,7 @@ class Survey:
             return None
 
     def imports(self, source, package, importer, own):
-        for level, name, names in parsed(source) if own else quick(source):
+        for level, name, names in self.followed(source, importer) if own else quick(source):
             if level:
                 parts = package.split(".") if package else []
                 if level - 1 > len(parts):
@@ -277,9 +291,8 @@ class Survey:
             if not name:
                 continue
             there = self.use(name, importer)
-            if not there and own and name.split(".")[0] not in self.reported:
-                self.reported.add(name.split(".")[0])
-                record("missing-module", name.split(".")[0], importer)
+            if not there and own:
+                self.missing.setdefault(name.split(".")[0], importer)
             module = self.find(name)
             if module is not None and module.locations is not None:
                 for part in names:
@@ -288,35 +301,53 @@ class Survey:
                     if self.find(name + "." + part) is not None:
                         self.use(name + "." + part, importer)
 
+    def followed(self, source, importer):
+        """What a text of the program imports (how many levels up, which module, which names of it), while the search path becomes what
+        the text makes of it."""
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError):
+            yield from quick(source)
+            return
+        text = Text(importer if os.path.isabs(importer) else None, self.argv0)
+        for node in steps(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                text.learn(node)
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield 0, alias.name, []
+            elif isinstance(node, ast.ImportFrom):
+                yield node.level, node.module or "", [alias.name for alias in node.names]
+            elif by_name(node) is not None:
+                yield 0, by_name(node), []
+            else:
+                self.change(text, node, importer)
 
-def parsed(source):
-    """What a text imports: how many levels up, which module, which names of it."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        yield from quick(source)
-        return
-    nodes = [tree]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, ast.If) and checks_types(node.test):
-            nodes.extend(node.orelse)
-            continue
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield 0, alias.name, []
-        elif isinstance(node, ast.ImportFrom):
-            yield node.level, node.module or "", [alias.name for alias in node.names]
-        elif isinstance(node, ast.Call) and node.args:
-            called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
-            text = getattr(node.args[0], "value", None)
-            if called in BY_NAME and isinstance(text, str) and not text.startswith("."):
-                yield 0, text, []
-        nodes.extend(ast.iter_child_nodes(node))
+    def change(self, text, node, importer):
+        try:
+            if not text.run(node):
+                return
+        except Unknown:
+            record("search-path", importer, str(node.lineno))
+        for pth in text.pth:
+            record("file", pth)
+        self.layout.searched()
+        # They may be there now.
+        self.modules = {name: module for name, module in self.modules.items() if module is not None}
+
+    def report(self):
+        for name, importer in self.missing.items():
+            if self.find(name) is None:
+                record("missing-module", name, importer)
 
 
-def checks_types(test):
-    return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))
+def by_name(node):
+    """The module that a call imports whose name is in the text."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return None
+    called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+    text = getattr(node.args[0], "value", None)
+    return text if called in BY_NAME and isinstance(text, str) and not text.startswith(".") else None
 
 
 def quick(source):
@@ -343,6 +374,7 @@ def own_entries(kind, target):
     entries = [] if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "").split(os.pathsep)
     entries = [os.path.abspath(entry) for entry in entries if entry]
     first = None
+    sys.path[:] = SEARCH_PATH
     if kind == "script":
         real = os.path.realpath(target)
         # A directory or an archive is searched itself (`python DIRECTORY`).
@@ -362,20 +394,22 @@ def own_entries(kind, target):
 
 
 def is_archive(path):
-    import zipfile
-
     return os.path.isfile(path) and zipfile.is_zipfile(path)
 
 
 def main(kind, target, packages):
+    # Modules of the program are followed as they import each other.
+    sys.setrecursionlimit(10000)
     layout = Layout(own_entries(kind, target))
     record("executable", sys.executable)
-    record("bytecode", "%s-%s" % (sys.implementation.cache_tag, importlib.util.MAGIC_NUMBER.hex()))
+    # Other releases of one version may compile a text to something else, under the same number; 2: how it is written (compile.py).
+    release = ".".join(map(str, sys.version_info[:3]))
+    record("bytecode", "%s-%s-%s-2" % (sys.implementation.cache_tag, release, importlib.util.MAGIC_NUMBER.hex()))
     for directory in layout.standard:
         record("library", directory)
     if sys.prefix != sys.base_prefix:
         record("file", os.path.join(sys.prefix, "pyvenv.cfg"))
-    survey = Survey(layout)
+    survey = Survey(layout, target if kind == "script" else None)
     for name in ("sitecustomize", "usercustomize"):
         if not (name == "usercustomize" and not site.ENABLE_USER_SITE):
             survey.use(name, None)
@@ -401,6 +435,7 @@ def main(kind, target, packages):
         if not survey.package(package):
             record("missing-package", package)
     survey.scan()
+    survey.report()
     user = site.getusersitepackages()
     if site.ENABLE_USER_SITE and any(inside(path, user) for kind, path, _ in records if kind in ("file", "tree")):
         record("user-base", site.getuserbase())

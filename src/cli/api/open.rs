@@ -94,7 +94,8 @@ impl Open {
             state.early.extend(keys);
             return Vec::new();
         }
-        let numbers: Vec<usize> = keys.iter().filter_map(|key| state.numbers.get(key)).flatten().copied().collect();
+        let mut numbers: Vec<usize> = keys.iter().filter_map(|key| state.numbers.get(key)).flatten().copied().collect();
+        numbers.sort_unstable();
         state.claim(numbers.into_iter())
     }
 

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::lines::Answers;
 use super::open::{Open, Wish};
 use super::protocol::{self, Capture, Force, Put, Request, Trouble};
-use crate::front::{Ended, Failed, Forcer, Host, Programs, Stated, state};
+use crate::front::{Ended, Failed, Forcer, Host, Place, Programs, Said, Stated, Taken, state, state_each};
 
 /// The longest value that is put into an answer, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -137,7 +137,7 @@ impl Inner {
         if said.iter().filter(|said| **said).count() != 1 {
             return Err(Trouble::request("put: give one of text, base64 and file"));
         }
-        match Host::new(&self.forcer.store, &self.cwd).input(&source).map_err(Trouble::request)? {
+        match Host::new(&self.forcer.store, &self.cwd, &Taken::default()).input(&source).map_err(Trouble::request)? {
             Input::File { object, mode } => {
                 let size = object.name().length();
                 let size = object.thunk().is_none().then_some(size);
@@ -178,14 +178,14 @@ impl Inner {
         let request = CaptureRequest {
             args: texts(&capture.args),
             cwd: self.cwd.clone(),
-            env: self.env.clone(),
+            env: crate::front::environment(&self.env, None),
             programs: texts(&capture.programs),
             packages: capture.packages,
             also: capture.also.iter().map(|text| PathBuf::from(text.to_os())).collect(),
             ..CaptureRequest::new(capture.program.to_os())
         };
-        let program = self.programs.capture(&self.forcer.store, &request);
-        let program = program.map_err(|error| Trouble::request(format!("{error:#}")))?;
+        let found = self.programs.begin().capture(&self.forcer.store, request);
+        let crate::front::Found { program, args } = found.map_err(|error| Trouble::request(format!("{error:#}")))?;
         let captured = &program.captured;
         let text = |text: &OsString| json!(Text::from(text.clone()));
         let env: BTreeMap<String, Value> =
@@ -194,20 +194,22 @@ impl Inner {
             program.inputs.iter().map(|(path, input)| (path.to_string(), crate::front::source(input))).collect();
         Ok(json!({
             "executable": text(&captured.executable.as_path().as_os_str().to_owned()),
-            "args": captured.args.iter().map(text).collect::<Vec<_>>(),
+            "args": args.iter().map(text).collect::<Vec<_>>(),
             "env": env,
             "inputs": inputs,
             "notes": captured.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))
     }
 
-    fn state(&self, thunks: Graph) -> Result<Vec<Stated>, Trouble> {
-        let stated = state(thunks, &self.forcer.store, &self.programs, &self.cwd, &self.env);
-        stated.map_err(|error| Trouble::request(format!("{error:#}")))
+    /// States thunks; what the directories that they name hold is what is there now.
+    fn state<T>(&self, thunks: Graph, state: impl FnOnce(Graph, &Place<'_>) -> Result<T>) -> Result<T, Trouble> {
+        let (store, taken) = (&*self.forcer.store, &Taken::default());
+        let place = Place { store, programs: &self.programs, cwd: &self.cwd, taken, env: &self.env };
+        state(thunks, &place).map_err(|error| Trouble::request(format!("{error:#}")))
     }
 
     fn thunk(&self, thunks: Graph) -> Result<Value, Trouble> {
-        let stated = self.state(thunks)?;
+        let stated = self.state(thunks, state)?;
         let names: BTreeMap<String, String> =
             stated.into_iter().map(|stated| (stated.key, stated.name.to_string())).collect();
         Ok(json!({"thunks": names}))
@@ -244,13 +246,16 @@ impl Inner {
     }
 
     fn force(self: &Arc<Self>, open: &Arc<Open>, force: Force) -> Result<(), Trouble> {
-        let stated = self.state(force.thunks)?;
+        let (stated, failed) = self.state(force.thunks, state_each)?;
         let by_key: HashMap<&str, &Stated> = stated.iter().map(|stated| (stated.key.as_str(), stated)).collect();
-        let wanted = force.want.unwrap_or_else(|| stated.iter().map(|stated| stated.key.clone()).collect());
+        let all = || stated.iter().map(|stated| &stated.key).chain(failed.keys()).cloned().collect();
+        let wanted = force.want.unwrap_or_else(all);
         let mut wishes = Vec::with_capacity(wanted.len());
         for key in wanted {
             let thunk = match by_key.get(key.as_str()) {
                 Some(stated) => stated.name,
+                // It is told of before anybody could ask for it.
+                None if failed.contains_key(&key) => Name::of(Kind::Thunk, b""),
                 None => match key.parse::<Name>() {
                     Ok(name) if name.kind() == Kind::Thunk => name,
                     _ => return Err(Trouble::request(format!("want: there is no thunk called {key:?} here"))),
@@ -267,6 +272,12 @@ impl Inner {
             self.drop_one(open, &wishes[number]);
         }
         for (number, wish) in wishes.into_iter().enumerate() {
+            if let Some(why) = failed.get(&wish.key) {
+                if open.claim(number) {
+                    self.say_failed(open, &wish.key, &Trouble::request(why));
+                }
+                continue;
+            }
             if open.is_claimed(number) {
                 continue;
             }
@@ -288,6 +299,14 @@ impl Inner {
         Ok(())
     }
 
+    /// Tells of a wish that was claimed and is no thunk.
+    fn say_failed(&self, open: &Open, key: &str, Trouble(error): &Trouble) {
+        self.answers.say(&open.id, json!({"event": "failed", "key": key, "error": error}));
+        if let Some((done, failed)) = open.told(true) {
+            self.close(open, Ok(json!({"done": done, "failed": failed})));
+        }
+    }
+
     /// Tells of a wish that was claimed.
     fn ended(&self, open: &Open, wish: &Wish, ended: &Ended) {
         self.answers.say(&open.id, protocol::ended(&wish.key, &wish.thunk.to_string(), ended));
@@ -299,7 +318,8 @@ impl Inner {
     /// Tells of a wish that was claimed since it is wanted no more.
     fn drop_one(&self, open: &Open, wish: &Wish) {
         let failure = ThunkFailure { name: wish.thunk, cause: Cause::Cancelled };
-        let failed = Failed::of(&failure, None, Some(&wish.key), false);
+        let failed =
+            Failed::of(&failure, None, Some(&Said { label: Some(wish.key.clone()), ..Said::default() }), false);
         self.ended(open, wish, &Ended { result: Err(Box::new(failed)), engine: None });
     }
 

@@ -10,7 +10,7 @@ use gg_ir::{Placeholder, Tag};
 use gg_recipe::{Graph, Recipe};
 use gg_store::Store;
 
-use crate::front::{Job, JobArgs, Programs, state};
+use crate::front::{Job, JobArgs, Place, Programs, Taken, state, state_one};
 use crate::settings::Settings;
 
 /// What a thunk is made of: a command, or a recipe.
@@ -40,39 +40,36 @@ pub fn create(args: &CreateArgs, settings: &Settings) -> Result<i32> {
     let store = Arc::new(Store::open(&settings.directory)?);
     let _lease = store.lease()?;
     let programs = Programs::default();
+    let here = Place { store: &store, programs: &programs, cwd: &cwd, taken: &Taken::default(), env: &env };
     if let Some(path) = &args.recipe {
         let text = read(path)?;
         // One recipe, or many by key: a recipe has fields of its own.
-        let (graph, one) = match serde_json::from_slice::<Recipe>(&text) {
-            Ok(recipe) => (Graph([(String::new(), recipe)].into()), true),
-            Err(single) => match serde_json::from_slice::<Graph>(&text) {
-                Ok(graph) => (graph, false),
-                Err(many) => {
-                    let place = path.display();
-                    return Err(anyhow!("{place} is neither a recipe ({single}) nor recipes by key ({many})"));
-                }
-            },
-        };
-        for stated in state(graph, &store, &programs, &cwd, &env).with_context(|| path.display().to_string())? {
-            if one {
+        let single = match serde_json::from_slice::<Recipe>(&text) {
+            Ok(recipe) => {
+                let stated = state_one(recipe, &[], &here).with_context(|| path.display().to_string())?;
                 say(&stated.name.to_string())?;
-            } else {
-                say(&format!("{}\t{}", stated.key, stated.name))?;
+                return Ok(0);
             }
+            Err(error) => error,
+        };
+        let graph = serde_json::from_slice::<Graph>(&text).map_err(|many| {
+            let place = path.display();
+            anyhow!("{place} is neither a recipe ({single}) nor recipes by key ({many})")
+        })?;
+        for stated in state(graph, &here).with_context(|| path.display().to_string())? {
+            say(&format!("{}\t{}", stated.key, stated.name))?;
         }
         return Ok(0);
     }
     let job = Job::new(&args.command, &args.job, &cwd)?;
-    let graph = Graph([(String::new(), job.recipe.clone())].into());
-    for stated in state(graph, &store, &programs, &cwd, &env)? {
-        if args.place {
-            for (tag, path) in &job.outputs {
-                let placeholder = Placeholder { thunk: stated.name, tag: Tag::new(tag.as_str())?, outline: None };
-                place(path, &placeholder)?;
-            }
+    let stated = state_one(job.recipe.clone(), &job.guessed, &here)?;
+    if args.place {
+        for (tag, path) in &job.outputs {
+            let placeholder = Placeholder { thunk: stated.name, tag: Tag::new(tag.as_str())?, outline: None };
+            place(path, &placeholder)?;
         }
-        say(&stated.name.to_string())?;
     }
+    say(&stated.name.to_string())?;
     Ok(0)
 }
 

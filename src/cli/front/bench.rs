@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use gg_recipe::Graph;
 use gg_store::{Lease, Store};
 
 use super::failure::Failed;
 use super::forcer::Forcer;
+use super::host::Taken;
 use super::job::Job;
 use super::program::Programs;
-use super::stated::{Stated, state};
+use super::stated::{Place, Stated, state_one};
 use crate::console::Console;
 use crate::report::Chronicle;
 use crate::settings::Settings;
@@ -28,6 +28,7 @@ pub struct Bench {
     console: Arc<Console>,
     forcer: Forcer,
     programs: Programs,
+    taken: Taken,
     cwd: PathBuf,
     env: BTreeMap<OsString, OsString>,
     failed: Arc<AtomicU64>,
@@ -68,9 +69,13 @@ impl Bench {
         Ok(Self {
             store,
             _lease: lease,
+            programs: Programs::lasting({
+                let console = Arc::clone(&console);
+                move |text| console.notice(text)
+            }),
+            taken: Taken::default(),
             console,
             forcer,
-            programs: Programs::default(),
             cwd,
             env: std::env::vars_os().collect(),
             failed: Arc::default(),
@@ -100,9 +105,9 @@ impl Bench {
     /// # Errors
     /// When it is none; the text says why.
     pub fn state(&self, job: &Job) -> Result<Stated> {
-        let graph = Graph([("command".to_owned(), job.recipe.clone())].into());
-        let stated = state(graph, &self.store, &self.programs, &self.cwd, &self.env)?;
-        stated.into_iter().next().context("there is no command")
+        let Self { store, programs, cwd, env, taken, .. } = self;
+        let place = Place { store, programs, cwd, taken, env };
+        state_one(job.recipe.clone(), &job.guessed, &place)
     }
 
     /// Shows how far things are from now on.

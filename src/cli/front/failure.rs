@@ -1,10 +1,13 @@
 //! What went wrong with a thunk, in words that name its program and its input.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gg_force::{Cause, ThunkFailure};
 use gg_ir::{AbsPath, Input, Made, Name, Thunk};
 use gg_worker::{Status, missing_library};
+
+use super::stated::NAMED;
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +53,24 @@ pub struct Failed {
     pub stderr: Vec<u8>,
 }
 
-/// So many inputs are named.
-const NAMED: usize = 10;
+/// What was said of a thunk that is no part of it.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// What a person calls it.
+    pub label: Option<String>,
+    /// See [`Stated::inputs`](super::Stated::inputs).
+    pub inputs: Arc<[String]>,
+}
 
 impl Failed {
     /// What is to be said of a failure; `thunk` is the one that failed, where it can be read.
-    pub fn of(failure: &ThunkFailure, thunk: Option<&Thunk>, label: Option<&str>, dependency: bool) -> Self {
+    /// `said` is what a person calls it, and the paths of what it works on, where that was said.
+    pub fn of(failure: &ThunkFailure, thunk: Option<&Thunk>, said: Option<&Said>, dependency: bool) -> Self {
         let command: Vec<String> = thunk.map_or_else(Vec::new, |thunk| {
             thunk.function.args.iter().map(|arg| arg.to_string_lossy().into()).collect()
         });
-        let inputs = thunk.map_or_else(Vec::new, names);
+        let inputs = said.map_or_else(|| thunk.map_or_else(Vec::new, names), |said| said.inputs.to_vec());
+        let label = said.and_then(|said| said.label.as_deref());
         let mut out = Self {
             kind: FailureKind::Infrastructure,
             thunk: failure.name,

@@ -10,7 +10,7 @@ use gg_force::{Cause, Finished, Observer, Request, Served, ThunkFailure};
 use gg_ir::{Name, Reduction, Thunk};
 use gg_store::Store;
 
-use super::failure::Failed;
+use super::failure::{Failed, Said};
 use super::stated::Stated;
 use crate::console::Console;
 use crate::engine::{Forces, Manner};
@@ -40,7 +40,7 @@ struct Routes {
     waiting: HashMap<Name, Vec<Waiting>>,
     /// What failed, and what a person calls it; a thunk that needs one of these says so.
     failed: HashMap<Name, Arc<ThunkFailure>>,
-    labels: HashMap<Name, String>,
+    said: HashMap<Name, Said>,
 }
 
 /// Tells those who asked.
@@ -67,8 +67,8 @@ impl Router {
             _ => (failure.clone(), false),
         };
         let thunk = self.store.read_thunk(&root.name).ok();
-        let label = self.lock().labels.get(&root.name).cloned();
-        Failed::of(&root, thunk.as_deref(), label.as_deref(), dependency)
+        let said = self.lock().said.get(&root.name).cloned();
+        Failed::of(&root, thunk.as_deref(), said.as_ref(), dependency)
     }
 }
 
@@ -173,11 +173,10 @@ impl Forcer {
         self.ask(request, asker, Box::new(tell));
     }
 
-    /// Notes what a person calls a thunk that others may need.
+    /// Notes what was said of a thunk that others may need.
     pub fn name(&self, stated: &Stated) {
-        if let Some(label) = &stated.label {
-            self.router.lock().labels.insert(stated.name, label.clone());
-        }
+        let said = Said { label: stated.label.clone(), inputs: Arc::clone(&stated.inputs) };
+        self.router.lock().said.insert(stated.name, said);
     }
 
     fn ask(&self, request: Request, asker: u64, tell: Tell) {

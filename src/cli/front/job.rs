@@ -6,8 +6,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gg_ir::{Reduction, Tag};
 use gg_recipe::{Recipe, Source, Target, Text};
 use gg_store::Store;
@@ -50,6 +53,31 @@ pub struct JobArgs {
     /// The outputs may be graphs (docs/ir.md), which are forced in their place
     #[arg(long)]
     pub dynamic: bool,
+    /// What was read of standard inputs that are no files: they can be read once, for all items of `gg parallel`.
+    #[arg(skip)]
+    pub streams: Arc<Mutex<BTreeMap<PathBuf, String>>>,
+}
+
+impl JobArgs {
+    /// A standard input. What is no file (a pipe, as of `<(command)`) is read to its end, now.
+    fn stdin(&self, path: &Path) -> Result<Source> {
+        let file = || Source { file: Some(path.as_os_str().to_owned().into()), ..Source::default() };
+        // What is not there is told of where it is taken in.
+        let Ok(meta) = fs::metadata(path) else { return Ok(file()) };
+        if meta.is_file() || meta.is_dir() {
+            return Ok(file());
+        }
+        // Changed by single calls: whole even if a thread panicked.
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = match streams.get(path) {
+            Some(text) => text.clone(),
+            None => {
+                let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                streams.entry(path.to_owned()).or_insert(STANDARD.encode(content)).clone()
+            }
+        };
+        Ok(Source { base64: Some(text), ..Source::default() })
+    }
 }
 
 /// A command as a recipe, and what becomes of its outputs.
@@ -59,6 +87,8 @@ pub struct Job {
     pub recipe: Recipe,
     /// Where each output goes.
     pub outputs: BTreeMap<String, PathBuf>,
+    /// Programs that it may start, by the words of its script.
+    pub guessed: Vec<OsString>,
     /// What it has as inputs.
     inputs: Vec<PathBuf>,
     /// Its arguments, some of which may be files.
@@ -85,8 +115,7 @@ impl Job {
             known.push(path);
         }
         if let Some(file) = &args.stdin {
-            let source = Source { file: Some(cwd.join(file).into_os_string().into()), ..Source::default() };
-            inputs.insert(gg_ir::Thunk::STDIN.to_owned(), Some(source));
+            inputs.insert(gg_ir::Thunk::STDIN.to_owned(), Some(args.stdin(&cwd.join(file))?));
         }
         let mut outputs = BTreeMap::new();
         let mut targets = BTreeMap::new();
@@ -116,8 +145,8 @@ impl Job {
                 env.insert(name.to_owned(), value.into());
             }
         }
-        let mut programs = args.programs.clone();
-        programs.extend(started(command, std::env::var_os("PATH").as_deref()));
+        let path = env.get("PATH").map(Text::to_os).or_else(|| std::env::var_os("PATH"));
+        let guessed = started(command, path.as_deref());
         let texts = |list: &[OsString]| list.iter().map(|text| Text::from(text.clone())).collect::<Vec<_>>();
         let recipe = Recipe {
             program: Some(program.clone().into()),
@@ -129,12 +158,12 @@ impl Job {
             timeout: args.timeout,
             volatile: Some(args.volatile),
             strict: Some(!args.loose),
-            programs: texts(&programs),
+            programs: texts(&args.programs),
             packages: args.packages.clone(),
             also: texts(&args.also),
             ..Recipe::default()
         };
-        Ok(Self { recipe, outputs, inputs: known, command: command.to_vec() })
+        Ok(Self { recipe, outputs, guessed, inputs: known, command: command.to_vec() })
     }
 
     /// Puts the outputs where they belong.
@@ -178,7 +207,8 @@ const SHELLS: &[&str] = &["sh", "bash", "dash", "ksh", "zsh"];
 /// What ends a word of a script.
 const ENDS: &[u8] = b" \t\n|;&()<>$`{}\"'=";
 
-/// The programs that a script on the command line may start: each word that PATH leads to one by. A word too many does no harm.
+/// The programs that a script on the command line may start: each word that PATH leads to one by. A word too many does no harm, nor
+/// does one that cannot be captured.
 fn started(command: &[OsString], path: Option<&OsStr>) -> Vec<OsString> {
     let [shell, options, script, ..] = command else { return Vec::new() };
     let name = Path::new(shell).file_name().unwrap_or_default();

@@ -1,16 +1,17 @@
 //! Programs with all that they need, as inputs of a thunk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use gg_capture::{Captured, Need, Request, capture};
+use gg_capture::{Captured, Need, Note, Request, capture};
 use gg_ir::{AbsPath, Entry, Input, Kind, Name, Reference, Tree};
-use gg_store::{Stamp, Store};
+use gg_store::Store;
 
 use super::bytecode;
 use crate::system;
@@ -24,45 +25,110 @@ pub struct Program {
     pub inputs: BTreeMap<AbsPath, Input>,
 }
 
-/// A program, and the states of its files when it was captured.
-struct Known {
-    program: Arc<Program>,
-    files: Vec<(PathBuf, Stamp)>,
+/// A program, and the argument vector that it was asked for with.
+pub struct Found {
+    /// The program.
+    pub program: Arc<Program>,
+    /// Its name and arguments.
+    pub args: Vec<OsString>,
 }
 
-/// The programs that were captured, each once, for as long as none of its files has changed.
-#[derive(Default)]
+/// Programs of one moment: by what was asked for but for its arguments, and then by those arguments that decided what is needed
+/// ([`Captured::decisive`]; none where there were no more). So a command that is stated with a hundred thousand items is captured once.
+type Moment = HashMap<Request, BTreeMap<usize, HashMap<Vec<Option<OsString>>, Arc<Program>>>>;
+
+/// Captures programs, and tells of what may be missing, each thing once.
+///
+/// What is captured depends on more than can be watched: what links lead to, what is installed, what comes first in PATH. So it is
+/// kept for a moment only, in which nothing is expected to change: while one graph is stated ([`Programs::begin`]), or for all of a
+/// short command ([`Programs::lasting`]).
 pub struct Programs {
-    known: Mutex<HashMap<String, Known>>,
+    /// The only moment, if there is one.
+    moment: Option<Arc<Mutex<Moment>>>,
+    told: Mutex<HashSet<String>>,
+    tell: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Default for Programs {
+    /// Captured anew for each graph; what may be missing is told on standard error.
+    fn default() -> Self {
+        let tell = |text: &str| {
+            // Who has closed that does not want to know.
+            let _ = writeln!(io::stderr(), "gg: {text}");
+        };
+        Self { moment: None, told: Mutex::default(), tell: Box::new(tell) }
+    }
 }
 
 impl Programs {
-    /// A program with all that it needs; `args` are those that follow its name.
+    /// Each captured once, for a command that is over soon.
+    pub fn lasting(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { moment: Some(Arc::default()), told: Mutex::default(), tell: Box::new(tell) }
+    }
+
+    /// Begins to state a graph.
+    pub fn begin(&self) -> Captures<'_> {
+        Captures { programs: self, moment: self.moment.clone().unwrap_or_default() }
+    }
+
+    fn tell(&self, note: &Note) {
+        let text = note.to_string();
+        if lock(&self.told).insert(text.clone()) {
+            (self.tell)(&text);
+        }
+    }
+}
+
+/// The programs of one graph.
+pub struct Captures<'a> {
+    programs: &'a Programs,
+    moment: Arc<Mutex<Moment>>,
+}
+
+impl Captures<'_> {
+    /// A program with all that it needs.
     ///
     /// # Errors
     /// When it cannot be captured; the text says which file is at fault.
-    pub fn capture(&self, store: &Store, request: &Request) -> Result<Arc<Program>> {
-        let request = &Request { bytecode: Some(store.dir().join(bytecode::FOLDER)), ..request.clone() };
-        let key = format!("{request:?}");
-        if let Some(Known { program, files }) = self.lock().get(&key)
-            && files.iter().all(|(path, stamp)| Stamp::of(path).is_ok_and(|now| now == *stamp))
-        {
-            return Ok(Arc::clone(program));
+    pub fn capture(&self, store: &Store, mut request: Request) -> Result<Found> {
+        request.bytecode = Some(store.dir().join(bytecode::FOLDER));
+        let args = std::mem::take(&mut request.args);
+        let decisive = |count: usize| (0..count).map(|at| args.get(at).cloned()).collect::<Vec<_>>();
+        let known = lock(&self.moment).get(&request).and_then(|known| {
+            known.iter().find_map(|(count, programs)| programs.get(&decisive(*count)).map(Arc::clone))
+        });
+        if let Some(program) = known {
+            return Ok(Found { args: program.captured.args_with(&args), program });
         }
-        let captured = capture(request)?;
-        let files = captured.needs.iter().filter(|(_, need)| matches!(need, Need::File(_))).map(|(path, _)| path);
-        let files =
-            files.filter_map(|path| Some((path.as_path().to_owned(), Stamp::of(path.as_path()).ok()?))).collect();
+        let captured = capture(&Request { args: args.clone(), ..request.clone() })?;
+        captured.notes.iter().filter(|note| matters(note, &request)).for_each(|note| self.programs.tell(note));
         let inputs = inputs(store, &captured)?;
+        let (vector, count) = (captured.args.clone(), captured.decisive);
         let program = Arc::new(Program { captured, inputs });
-        self.lock().insert(key, Known { program: Arc::clone(&program), files });
-        Ok(program)
+        let mut moment = lock(&self.moment);
+        let programs = moment.entry(request).or_default().entry(count).or_default();
+        programs.insert(decisive(count), Arc::clone(&program));
+        Ok(Found { program, args: vector })
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
-        // Changed by single calls: whole even if a thread panicked.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether a person is told. Most of what was not found is missing here as well: modules that are imported if they are there, plugins
+/// that nobody loads. Numpy alone has some.
+fn matters(note: &Note, request: &Request) -> bool {
+    let named = |library: &Path| {
+        let also = request.also.iter().filter_map(|path| fs::canonicalize(request.cwd.join(path)).ok());
+        also.into_iter().any(|path| library.starts_with(path))
+    };
+    match note {
+        Note::SearchPath { .. } | Note::LinkOut { .. } => true,
+        Note::MissingLibrary { library, .. } => named(library),
+        Note::MissingModule { .. } | Note::NotCompiled { .. } => false,
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Changed by single calls: whole even if a thread panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One tree for all, since thunks are to stay small; what lies over a whole directory beside it.

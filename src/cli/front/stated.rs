@@ -1,18 +1,18 @@
 //! From recipes to thunks in the store.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use gg_capture::Request;
 use gg_ir::{Input, Name, Thunk};
-use gg_recipe::{Graph, Recipe, Source, Text, seal_all};
+use gg_recipe::{Graph, Recipe, RecipeError, Sealed, Source, Text, seal, seal_each};
 use gg_store::Store;
 
-use super::host::Host;
-use super::program::{Program, Programs};
+use super::host::{Host, Taken};
+use super::program::{Captures, Found, Program, Programs};
 
 /// A thunk that is in the store.
 #[derive(Clone, Debug)]
@@ -25,71 +25,126 @@ pub struct Stated {
     pub thunk: Arc<Thunk>,
     /// What a person calls it, where that was said.
     pub label: Option<String>,
+    /// Some of the paths of what it works on: of its inputs, those that do not belong to its program.
+    pub inputs: Arc<[String]>,
 }
 
-/// Seals recipes, and puts the thunks into the store, each after those that it uses. Relative paths are seen from `cwd`; programs
-/// are looked up as `env` says.
+/// So many inputs are named where something is said of a thunk.
+pub const NAMED: usize = 10;
+
+/// The inputs of a recipe to which no program has been added.
+fn own(recipe: &Recipe) -> Arc<[String]> {
+    let paths = recipe.inputs.iter().filter(|(path, source)| source.is_some() && !path.starts_with("/dev/"));
+    paths.map(|(path, _)| path.clone()).take(NAMED).collect()
+}
+
+/// Where recipes are stated.
+pub struct Place<'a> {
+    /// Where thunks go.
+    pub store: &'a Store,
+    /// Who captures programs.
+    pub programs: &'a Programs,
+    /// Where relative paths begin.
+    pub cwd: &'a Path,
+    /// Directories that were taken in before.
+    pub taken: &'a Taken,
+    /// The environment of gg, in which programs are looked up as far as a recipe's own says nothing else.
+    pub env: &'a BTreeMap<OsString, OsString>,
+}
+
+/// Seals recipes, and puts the thunks into the store, each after those that it uses.
 ///
 /// # Errors
 /// When a recipe is none, or what it names is not there; the text says which and where.
-pub fn state(
-    graph: Graph,
-    store: &Store,
-    programs: &Programs,
-    cwd: &Path,
-    env: &BTreeMap<OsString, OsString>,
-) -> Result<Vec<Stated>> {
-    let mut plain = BTreeMap::new();
-    for (key, recipe) in graph.0 {
-        let recipe = with_program(recipe, store, programs, cwd, env).with_context(|| key.clone())?;
-        plain.insert(key, recipe);
+pub fn state(graph: Graph, place: &Place<'_>) -> Result<Vec<Stated>> {
+    let (stated, failed) = state_each(graph, place)?;
+    match failed.into_iter().find(|(_, why)| !why.is_dependency()) {
+        None => Ok(stated),
+        Some((key, why)) => bail!("{key}: {why}"),
     }
-    let sealed = seal_all(&Graph(plain), None, &mut Host::new(store, cwd)).map_err(|error| anyhow!("{error}"))?;
-    let mut stated = Vec::with_capacity(sealed.len());
-    for sealed in sealed {
-        store.put_thunk(&sealed.thunk)?;
-        stated.push(Stated { key: sealed.key, name: sealed.name, thunk: Arc::new(sealed.thunk), label: sealed.label });
-    }
-    Ok(stated)
 }
 
-/// What a program is captured for.
-pub fn request(
-    program: OsString,
-    args: Vec<OsString>,
-    recipe: &Recipe,
-    cwd: &Path,
-    env: &BTreeMap<OsString, OsString>,
-) -> Request {
-    Request {
-        args,
-        cwd: cwd.to_owned(),
-        env: env.clone(),
-        programs: recipe.programs.iter().map(Text::to_os).collect(),
-        packages: recipe.packages.clone(),
-        also: recipe.also.iter().map(|text| PathBuf::from(text.to_os())).collect(),
-        ..Request::new(program)
+/// As [`state`], but leaves out what is none, and what uses such; says of each, by its key, why.
+///
+/// # Errors
+/// When it is the graph as a whole, or the store fails.
+pub fn state_each(graph: Graph, place: &Place<'_>) -> Result<(Vec<Stated>, BTreeMap<String, RecipeError>)> {
+    let captures = place.programs.begin();
+    let (mut plain, mut failed, mut inputs) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
+    for (key, recipe) in graph.0 {
+        inputs.insert(key.clone(), own(&recipe));
+        let recipe = match with_program(recipe, &[], place, &captures) {
+            Ok(recipe) => recipe,
+            Err(error) => {
+                failed.insert(key.clone(), RecipeError::new(format!("{error:#}")));
+                Recipe::default()
+            }
+        };
+        plain.insert(key, recipe);
     }
+    let mut host = Host::new(place.store, place.cwd, place.taken);
+    let (sealed, failed) = seal_each(&Graph(plain), failed, None, &mut host).map_err(|error| anyhow!("{error}"))?;
+    let mut stated = Vec::with_capacity(sealed.len());
+    for Sealed { key, name, thunk, label } in sealed {
+        place.store.put_thunk(&thunk)?;
+        let inputs = inputs.remove(&key).unwrap_or_default();
+        stated.push(Stated { key, name, thunk: Arc::new(thunk), label, inputs });
+    }
+    Ok((stated, failed))
+}
+
+/// The same for one recipe, which has no key, and may start the programs that are `guessed`.
+///
+/// # Errors
+/// As [`state`].
+pub fn state_one(recipe: Recipe, guessed: &[OsString], place: &Place<'_>) -> Result<Stated> {
+    let inputs = own(&recipe);
+    let recipe = with_program(recipe, guessed, place, &place.programs.begin())?;
+    let thunk =
+        seal(&recipe, None, &mut Host::new(place.store, place.cwd, place.taken)).map_err(|error| anyhow!("{error}"))?;
+    place.store.put_thunk(&thunk)?;
+    Ok(Stated { key: String::new(), name: thunk.name(), thunk: Arc::new(thunk), label: recipe.label, inputs })
+}
+
+/// The variables by which programs choose a language and its characters (locale(7), gettext's manual): `LC_` begins all others.
+const LOCALE: &[&str] = &["LANG", "LANGUAGE", "LOCPATH"];
+
+/// The environment in which programs are captured: gg's, under what the program will have. Of gg's no locale, since the program does
+/// not get it, and what is captured would be another for each user.
+pub fn environment(
+    env: &BTreeMap<OsString, OsString>,
+    own: Option<&BTreeMap<String, Text>>,
+) -> BTreeMap<OsString, OsString> {
+    let is_locale = |name: &OsStr| LOCALE.iter().any(|it| name == *it) || name.as_encoded_bytes().starts_with(b"LC_");
+    let kept = env.iter().filter(|(name, _)| !is_locale(name)).map(|(name, value)| (name.clone(), value.clone()));
+    kept.chain(own.into_iter().flatten().map(|(name, value)| (name.into(), value.to_os()))).collect()
 }
 
 /// The recipe with its program captured.
 fn with_program(
     mut recipe: Recipe,
-    store: &Store,
-    programs: &Programs,
-    cwd: &Path,
-    env: &BTreeMap<OsString, OsString>,
+    guessed: &[OsString],
+    place: &Place<'_>,
+    captures: &Captures<'_>,
 ) -> Result<Recipe> {
     let Some(program) = recipe.program.take() else { return Ok(recipe) };
     if recipe.executable.is_some() {
         bail!("it has a program and an executable; it can have one only");
     }
-    let args: Vec<OsString> = recipe.args.iter().flatten().map(Text::to_os).collect();
-    let request = request(program.to_os(), args, &recipe, cwd, env);
-    let program = programs.capture(store, &request)?;
+    let request = Request {
+        args: recipe.args.iter().flatten().map(Text::to_os).collect(),
+        cwd: place.cwd.to_owned(),
+        env: environment(place.env, recipe.env.as_ref()),
+        programs: recipe.programs.iter().map(Text::to_os).collect(),
+        guessed: guessed.to_vec(),
+        packages: recipe.packages.clone(),
+        also: recipe.also.iter().map(|text| PathBuf::from(text.to_os())).collect(),
+        ..Request::new(program.to_os())
+    };
+    let Found { program, args } = captures.capture(place.store, request)?;
     let Program { captured, inputs } = &*program;
     recipe.executable = Some(OsString::from(captured.executable.as_path()).into());
-    recipe.args = Some(captured.args.iter().map(|arg| arg.clone().into()).collect());
+    recipe.args = Some(args.into_iter().map(Text::from).collect());
     let mut variables = BTreeMap::new();
     for (name, value) in &captured.env {
         let name = name.to_str().with_context(|| format!("the variable {name:?} is not UTF-8"))?;
@@ -98,7 +153,7 @@ fn with_program(
     variables.extend(recipe.env.take().unwrap_or_default());
     recipe.env = Some(variables);
     // Relative paths among the arguments mean there what they mean here.
-    recipe.cwd.get_or_insert_with(|| cwd.as_os_str().to_owned().into());
+    recipe.cwd.get_or_insert_with(|| place.cwd.as_os_str().to_owned().into());
     (recipe.programs, recipe.packages, recipe.also) = Default::default();
     for (path, input) in inputs {
         let path = path.as_path().to_str().with_context(|| format!("{path} is needed, and is not UTF-8"))?;

@@ -118,3 +118,11 @@ fn packages_without_python() {
         "\"./no-such-script.py\" does not exist: correct the path, or make the file first"
     );
 }
+
+#[test]
+fn everything() {
+    let bench = Bench::new();
+    let mut request = bench.request(&["true"]);
+    request.also.push("/".into());
+    assert!(bench.error(&request).contains("name the files and directories"));
+}

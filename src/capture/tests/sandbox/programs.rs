@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gg_capture::Need;
+use gg_capture::{Need, Note};
 use gg_worker::SandboxChoice;
 
 use crate::support::{Bench, below, is_relocated};
@@ -163,4 +163,41 @@ fn a_program_that_is_named_is_found_where_others_look() {
     let mut request = bench.request(&["./m"]);
     request.programs = vec!["sh".into()];
     assert_eq!(bench.run(&request).1, "from a shell\n");
+}
+
+#[test]
+fn a_library_path_that_changes_nothing_is_not_told() {
+    let bench = linked();
+    bench.here("gcc main.c -o bin/main -Llib -lanswer -Wl,-rpath,$ORIGIN/../lib");
+    let mut request = bench.request(&["bin/main"]);
+    let without = gg_capture::capture(&request).unwrap();
+    let c_library = without.needs.keys().find(|path| path.as_path().ends_with("libc.so.6")).unwrap().as_path();
+    let list = format!("{}:lib:/none", c_library.parent().unwrap().display());
+    request.env.insert("LD_LIBRARY_PATH".into(), list.into());
+    assert_eq!(gg_capture::capture(&request).unwrap(), without);
+}
+
+#[test]
+fn links_out_of_a_directory_are_followed_to_what_is_small() {
+    let bench = Bench::new();
+    bench.file("small/a", "a\n");
+    bench.file("large/a", "a\n");
+    for name in ["small", "large"] {
+        bench.link(&format!("data/{name}"), format!("../{name}"));
+    }
+    let large = std::fs::File::create(bench.root.join("large/b")).unwrap();
+    large.set_len(1 << 30).unwrap();
+    bench.link("data/file", "../large/a");
+    bench.link("data/above", "..");
+    bench.link("data/all", "/");
+    let mut request = bench.request(&["cat", "data/small/a", "data/file"]);
+    request.also.push("data".into());
+    let (captured, said) = bench.run(&request);
+    assert_eq!(said, "a\na\n");
+    assert_eq!(below(&captured, &bench.root), ["data tree", "large/a file", "small tree"]);
+    let noted =
+        |name: &str, target: &Path| Note::LinkOut { link: bench.root.join("data").join(name), target: target.into() };
+    let root = &bench.root;
+    let expected = [noted("above", root), noted("all", Path::new("/")), noted("large", &root.join("large"))];
+    assert_eq!(captured.notes, expected);
 }

@@ -382,3 +382,125 @@ fn compiled_modules_that_cannot_be_kept() {
     assert_eq!(said, "done\n");
     assert!(matches!(&captured.notes[..], [Note::NotCompiled { .. }]));
 }
+
+#[test]
+fn modules_where_the_text_says() {
+    let bench = Bench::new();
+    for (name, place) in [
+        ("m", "."),
+        ("m", "vendor"),
+        ("m", "app/vendor"),
+        ("n", "."),
+        ("n", "more"),
+        ("late", "more"),
+        ("o", "site/inner"),
+    ] {
+        bench.file(&format!("{place}/{name}.py"), format!("WHERE = {place:?}\n"));
+    }
+    bench.file("site/x.pth", "# a comment\ninner\n");
+    bench.file("app/m.py", "WHERE = 'app'\n");
+    bench.file(
+        "app/paths.py",
+        "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent / 'vendor'))\n",
+    );
+    bench.file("app/cycle.py", "import cycle\nimport paths\n");
+    // Each change of the search path, and what m.WHERE is then; `n` comes from PYTHONPATH, but for the second last.
+    let cases = [
+        ("", "app", "."),
+        ("import sys\nsys.path.insert(0, 'vendor')", "vendor", "."),
+        ("import sys\nsys.path.append('vendor')", "app", "."),
+        ("import sys as s\ns.path[:0] = ['vendor']", "vendor", "."),
+        ("from sys import path\npath += ['vendor']", "app", "."),
+        ("import sys\nsys.path = ['vendor', *sys.path]", "vendor", "."),
+        ("import sys\ndel sys.path[0]", ".", "."),
+        (
+            "import sys, os\nh = os.path.dirname(os.path.abspath(__file__))\nsys.path.insert(0, os.path.join(h, 'vendor'))",
+            "app/vendor",
+            ".",
+        ),
+        ("import os, sys\nsys.path.insert(0, f'{os.path.dirname(sys.argv[0])}/../vendor')", "vendor", "."),
+        ("def late():\n    import m\nimport cycle", "app/vendor", "."),
+        ("import m, sys\nsys.path.insert(0, 'more')", "app", "more"),
+        ("import site\nsite.addsitedir('site')\nimport o", "app", "."),
+    ];
+    for (change, m, n) in cases {
+        bench.file("app/main.py", format!("{change}\nimport m, n\nprint(m.WHERE, n.WHERE)\n"));
+        let mut request = bench.request(&["/usr/bin/python3", "app/main.py"]);
+        request.env.insert("PYTHONPATH".into(), ".".into());
+        let (captured, said) = bench.run(&request);
+        assert_eq!((said, &*captured.notes), (format!("{m} {n}\n"), &[][..]), "{change}");
+    }
+    // What cannot be told is said.
+    bench.file("app/main.py", "import os, sys\n\nsys.path.insert(0, os.environ.get('X', 'vendor'))\nimport m\n");
+    let captured = gg_capture::capture(&bench.request(&["/usr/bin/python3", "app/main.py"])).unwrap();
+    assert_eq!(captured.notes, [Note::SearchPath { importer: bench.root.join("app/main.py"), line: "3".into() }]);
+}
+
+#[test]
+fn nothing_of_the_program_is_run_to_find_what_it_needs() {
+    for python in pythons() {
+        let bench = Bench::new();
+        let python = python.to_str().unwrap();
+        for place in [".", "more"] {
+            for module in ["ast", "zipfile", "tokenize", "json", "m", "_sysconfigdata"] {
+                bench.file(&format!("{place}/{module}.py"), format!("open({:?}, 'w')\n", bench.root.join("ran")));
+            }
+        }
+        let mut request = bench.request(&[python, "-c", "import m"]);
+        request.env.insert("PYTHONPATH".into(), "more".into());
+        request.bytecode = Some("kept".into());
+        let captured = gg_capture::capture(&request).unwrap();
+        assert_eq!(below(&captured, &bench.root), ["m.py file"]);
+        assert!(!bench.root.join("ran").exists());
+    }
+}
+
+#[test]
+fn compiled_modules_depend_on_the_texts_alone() {
+    for python in pythons() {
+        let bench = Bench::new();
+        let python = python.to_str().unwrap();
+        let text = "import os\nNAMES = ('name', 'other', 'name')\nIS = os in {'a', 'b', 'c', 1, 2.5}\ndef name(other): return 'name', other, {1: 'name'}\n";
+        bench.file("more/package/__init__.py", text);
+        bench.file("more/package-1.0.dist-info/RECORD", "package/__init__.py,,\n");
+        bench.here(&format!("{python} -m venv --without-pip venv"));
+        let site = std::fs::read_dir(bench.root.join("venv/lib")).unwrap().next().unwrap().unwrap().path();
+        std::fs::write(site.join("site-packages/more.pth"), format!("{}/more\n", bench.root.display())).unwrap();
+        let mut found = Vec::new();
+        // Compiled by gg, by Python where it imports it, and by its path seen from elsewhere.
+        for (kept, here) in [
+            ("first", "true".to_owned()),
+            ("second", format!("{python} -m compileall -q {}/more/package", bench.root.display())),
+            ("third", format!("{python} -m compileall -q -f more/package")),
+        ] {
+            bench.here(&here);
+            let mut request = bench.request(&["venv/bin/python", "-c", "import package"]);
+            request.bytecode = Some(kept.into());
+            gg_capture::capture(&request).unwrap();
+            let form = std::fs::read_dir(bench.root.join(kept)).unwrap().next().unwrap().unwrap().path();
+            let tree = form.join("tree").join(bench.root.strip_prefix("/").unwrap()).join("more/package");
+            let file = std::fs::read_dir(tree).unwrap().next().unwrap().unwrap().path();
+            found.push(std::fs::read(file).unwrap());
+        }
+        assert!(found[0] == found[1] && found[1] == found[2], "{python}");
+    }
+}
+
+#[test]
+fn what_is_looked_at_of_the_arguments() {
+    let bench = Bench::new();
+    bench.script("main", "#!/usr/bin/env -S /usr/bin/python3 -u\n");
+    bench.file("main.py", "");
+    let python = "/usr/bin/python3";
+    for (words, expected) in [
+        (&[python, "-u", "main.py", "a"][..], 2),
+        (&[python, "-c", "pass", "a"], 2),
+        (&["./main", "a", "b"], 0),
+        (&[python], 1),
+        (&["sh", "-c", "true"], 0),
+    ] {
+        let captured = gg_capture::capture(&bench.request(words)).unwrap();
+        assert_eq!(captured.decisive, expected, "{words:?}");
+        assert_eq!(captured.args_with(&["x".into()])[1..], ["x"]);
+    }
+}

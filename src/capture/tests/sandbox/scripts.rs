@@ -57,3 +57,26 @@ fn perl_with_its_modules() {
     bench.script("s.pl", "#!/usr/bin/env perl\nuse strict;\nuse POSIX;\nprint floor(2.5), qq(\\n);\n");
     assert_eq!(bench.says(&["./s.pl"]), "2\n");
 }
+
+#[test]
+fn perl_with_modules_where_the_environment_says() {
+    let bench = Bench::new();
+    bench.file("more/Mine.pm", "package Mine;\nsub name { 'mine' }\n1;\n");
+    let mut request = bench.request(&["perl", "-e", "use Mine; print Mine::name(), qq(\\n)"]);
+    for list in ["more:none".to_owned(), bench.root.join("more").display().to_string()] {
+        request.env.insert("PERL5LIB".into(), list.into());
+        assert_eq!(bench.run(&request).1, "mine\n");
+    }
+}
+
+#[test]
+fn programs_that_are_only_guessed() {
+    let bench = Bench::new();
+    bench.script("broken", "#!/no/such/interpreter\n");
+    let mut request = bench.request(&["sh", "-c", "echo 1 | cat"]);
+    let without = gg_capture::capture(&request).unwrap();
+    request.guessed = vec!["./broken".into(), "no-such-program".into()];
+    assert_eq!(gg_capture::capture(&request).unwrap(), without);
+    request.guessed.push("cat".into());
+    assert_eq!(bench.run(&request).1, "1\n");
+}

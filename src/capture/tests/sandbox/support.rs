@@ -94,7 +94,9 @@ impl Bench {
     }
 
     pub fn link(&self, name: &str, target: impl AsRef<Path>) {
-        std::os::unix::fs::symlink(target, self.root.join(name)).unwrap();
+        let path = self.root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
     }
 
     /// Runs words as a command here, outside of any sandbox.
