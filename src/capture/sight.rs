@@ -45,9 +45,9 @@ impl Captured {
             match need {
                 Need::File(path) => look.path(path, fs::symlink_metadata(path).ok().as_ref()),
                 Need::Symlink(_) => look.path(path.as_path(), fs::symlink_metadata(path.as_path()).ok().as_ref()),
-                Need::Tree(tree) => look.tree(tree, &tree.directory)?,
-                // Made of what was looked at.
-                Need::Text(_) => {}
+                Need::Tree(tree) if tree.directory == path.as_path() => look.tree(tree, &tree.directory)?,
+                // Made of what was looked at: lists, compiled modules.
+                Need::Text(_) | Need::Tree(_) => {}
                 // What comes and goes in it is no matter.
                 Need::Directory => path.as_path().is_dir().hash(&mut look.hash),
             }
