@@ -432,3 +432,25 @@ fn what_is_no_thunk_fails_by_itself() {
     let thunks = json!({"good": {"program": "echo"}, "bad": {"program": "no-such"}});
     assert_eq!(api.ask(json!({"do": "force", "thunks": thunks, "want": ["good"]})).0["ok"]["done"], 1);
 }
+
+#[test]
+fn what_is_still_so_is_not_asked_again() {
+    let project = Project::new();
+    // Python's start is seen; in a sandbox there is nothing to be written to.
+    let start = format!("import os\ntry: open({:?}, 'a').write('x')\nexcept OSError: pass\n", project.path("asked"));
+    project.write("start/sitecustomize.py", start).write("app/main.py", "import m\n").write("app/m.py", "print(1)\n");
+    std::thread::sleep(Duration::from_millis(150));
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    let mut api = Api::with(command.env("PYTHONPATH", project.path("start")).arg("api"));
+    let mut thunk = |args: Value| {
+        let recipe = json!({"program": "/usr/bin/python3", "args": args});
+        api.ask(json!({"do": "thunk", "thunks": {"a": recipe}})).0["ok"]["thunks"]["a"].to_string()
+    };
+    let first = thunk(json!(["app/main.py"]));
+    assert_eq!(thunk(json!(["app/main.py"])), first);
+    assert_ne!(thunk(json!(["app/main.py", "1"])), first);
+    assert_eq!(project.read("asked"), b"x");
+    project.write("app/m.py", "print(2)\n");
+    assert_ne!(thunk(json!(["app/main.py"])), first);
+    assert_eq!(project.read("asked"), b"xx");
+}

@@ -1,6 +1,6 @@
 //! The answer: what a program needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -25,6 +25,9 @@ pub struct Captured {
     /// Variables that the program must be given, in place of those of the same name in the request's environment: PATH where
     /// something is found by it, with only the directories where that is; `LD_LIBRARY_PATH` and an interpreter's own where they matter.
     pub env: BTreeMap<OsString, OsString>,
+    /// Where things were looked for, and files that were read and are no needs; `None` if more decided than can be looked at again
+    /// ([`Captured::sight`]).
+    pub(crate) looked: Option<BTreeSet<PathBuf>>,
     /// What could not be found and may be missed, in order: here the program does without it, too, or has not come to it.
     pub notes: Vec<Note>,
 }

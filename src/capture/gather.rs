@@ -51,6 +51,8 @@ pub(crate) struct Gather<'a> {
     /// The first of the programs that is Python, and the packages of the request that no such program has.
     pub lacking: Option<(PathBuf, BTreeSet<String>)>,
     pub env: BTreeMap<OsString, OsString>,
+    /// See [`Captured::looked`].
+    pub looked: Option<BTreeSet<PathBuf>>,
     pub notes: BTreeSet<Note>,
 }
 
@@ -79,6 +81,7 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
         path_first: Vec::new(),
         lacking: None,
         env: BTreeMap::new(),
+        looked: Some(BTreeSet::new()),
         notes: BTreeSet::new(),
     };
     let started = gather.named(&request.program, &request.args)?;
@@ -88,7 +91,8 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
     for program in &request.guessed {
         let before = gather.clone();
         if gather.named(program, &[]).is_err() {
-            gather = before;
+            // It may be one later, for reasons that were not kept.
+            gather = Gather { looked: None, ..before };
         }
     }
     for path in &request.also {
@@ -105,6 +109,7 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
         }
         None => {}
     }
+    gather.look_where_loaders_do();
     gather.locales()?;
     gather.list_directories()?;
     gather.places.walk(&request.cwd)?;
@@ -115,8 +120,33 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
 impl Gather<'_> {
     /// Adds a program as a shell would find it.
     fn named(&mut self, name: &OsStr, args: &[OsString]) -> Result<Started, CaptureError> {
-        let found = lookup::program(name, &self.request.cwd, &self.request.env)?;
+        let found = self.look_up(name, &self.request.env)?;
         self.start(&found, args, 0)
+    }
+
+    /// Keeps where something was looked for.
+    pub fn look(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        if let Some(looked) = &mut self.looked {
+            looked.extend(paths);
+        }
+    }
+
+    /// Finds a program, and keeps where it was looked for.
+    fn look_up(&mut self, name: &OsStr, env: &Environment) -> Result<Found, CaptureError> {
+        let found = lookup::program(name, &self.request.cwd, env)?;
+        if found.directory.is_some() {
+            for directory in lookup::search_path(env) {
+                let directory = lookup::plain(&self.request.cwd.join(directory));
+                // What is there and cannot be executed may become a program.
+                let other = Some(directory.join(name)).filter(|it| it.is_symlink() || it.exists());
+                let last = Some(&directory) == found.directory.as_ref();
+                self.look(other.into_iter().chain([directory]));
+                if last {
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Adds a program with what it needs to be started with these arguments, `scripts` scripts having led to it.
@@ -170,8 +200,7 @@ impl Gather<'_> {
         let behind = args.len();
         // A path, even if it has no slash.
         let interpreter = lookup::plain(&request.cwd.join(&line.interpreter));
-        let found = lookup::program(interpreter.as_os_str(), &request.cwd, &request.env)
-            .map_err(by(line.interpreter.as_os_str()))?;
+        let found = self.look_up(interpreter.as_os_str(), &request.env).map_err(by(line.interpreter.as_os_str()))?;
         if interpreter.file_name() != Some(OsStr::new("env")) {
             let args: Vec<OsString> = line.argument.into_iter().chain(rest).collect();
             let own = args.len() - behind;
@@ -182,7 +211,7 @@ impl Gather<'_> {
         let call = script::env_call(script, line.argument.as_deref())?;
         let mut env = request.env.clone();
         env.extend(call.set);
-        let found = lookup::program(&call.program, &request.cwd, &env).map_err(by(&call.program))?;
+        let found = self.look_up(&call.program, &env).map_err(by(&call.program))?;
         let args: Vec<OsString> = call.args.into_iter().chain(rest).collect();
         let own = args.len() - behind;
         let started = self.start(&found, &args, scripts).map_err(by(&call.program))?;
@@ -238,6 +267,10 @@ impl Gather<'_> {
             executable,
             args: [name].into_iter().chain(self.request.args.iter().cloned()).collect(),
             decisive: started.decisive,
+            looked: self.looked.map(|mut looked| {
+                looked.extend(self.places.absent.iter().cloned());
+                looked
+            }),
             needs: self.places.finish()?,
             env: self.env,
             notes: self.notes.into_iter().collect(),

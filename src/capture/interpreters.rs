@@ -54,6 +54,7 @@ impl Gather<'_> {
         for line in answer.stdout.split(|&byte| byte == b'\n') {
             let directory = Path::new(OsStr::from_bytes(line));
             if !line.is_empty() {
+                self.look([self.request.cwd.join(directory)]);
                 self.tree(&self.request.cwd.join(directory), &Default::default())?;
             }
         }

@@ -69,7 +69,7 @@
 //! # Layout
 //!
 //! - `request`: [`Request`]: what is asked for
-//! - `captured`: [`Captured`], [`Note`]: the answer
+//! - `captured`: [`Captured`], [`Note`]: the answer; `sight`: [`Sight`]: whether it is still so
 //! - `places`: [`Need`], [`Subtree`]: what stands at which path, links on the way included
 //! - `lookup`: which file a name leads to; `script`: who runs a script
 //! - `gather`: a capture under way: programs and scripts; `objects`: ELF programs, libraries, trees with libraries in them
@@ -88,11 +88,13 @@ mod places;
 mod python;
 mod request;
 mod script;
+mod sight;
 
 pub use captured::{Captured, Note};
 pub use error::CaptureError;
 pub use places::{Need, Subtree};
 pub use request::Request;
+pub use sight::Sight;
 
 /// Finds what a program needs.
 ///

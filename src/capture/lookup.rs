@@ -35,8 +35,7 @@ pub(crate) fn program(name: &OsStr, cwd: &Path, env: &Environment) -> Result<Fou
             _ => Ok(Found { path, directory: None }),
         };
     }
-    let list = env.get(OsStr::new("PATH")).cloned().unwrap_or_else(|| USUAL.into());
-    for directory in directories(&list) {
+    for directory in search_path(env) {
         // An empty one is the working directory.
         let directory = plain(&cwd.join(directory));
         let path = directory.join(name);
@@ -45,7 +44,13 @@ pub(crate) fn program(name: &OsStr, cwd: &Path, env: &Environment) -> Result<Fou
             return Ok(Found { path, directory: Some(directory) });
         }
     }
-    Err(CaptureError::NotInPath { name: name.into(), path: list.to_string_lossy().into_owned() })
+    let path = env.get(OsStr::new("PATH")).map_or(USUAL.into(), |list| list.to_string_lossy());
+    Err(CaptureError::NotInPath { name: name.into(), path: path.into_owned() })
+}
+
+/// The directories of PATH.
+pub(crate) fn search_path(env: &Environment) -> Vec<PathBuf> {
+    directories(env.get(OsStr::new("PATH")).map_or(OsStr::new(USUAL), OsString::as_os_str)).collect()
 }
 
 /// The directories in a list such as PATH.

@@ -39,6 +39,9 @@ const NEWER: &str = "glibc-hwcaps";
 /// The list of directories for ldconfig (ldconfig(8)).
 const LIST: &str = "/etc/ld.so.conf";
 
+/// Libraries that every program is loaded with (ld.so(8)).
+const PRELOAD: &str = "/etc/ld.so.preload";
+
 /// Where the loader looks without being told (ld.so(8)).
 const USUAL: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
@@ -80,7 +83,8 @@ impl Gather<'_> {
         }
         match self.loaded(real)? {
             Some((loaded, told)) if loaded.missing.is_empty() => {
-                self.learn(self.wants(real)?);
+                let wants = self.wants(real)?;
+                self.learn(wants);
                 self.add(loaded, told)
             }
             Some((loaded, _)) => Err(CaptureError::MissingLibrary { program: real.into(), libraries: loaded.missing }),
@@ -122,8 +126,30 @@ impl Gather<'_> {
         self.add(loaded, told)
     }
 
-    fn wants(&self, object: &Path) -> Result<Wants, CaptureError> {
-        elf::wants(object, &Disk).map_err(|error| CaptureError::Io { path: object.into(), error })
+    fn wants(&mut self, object: &Path) -> Result<Wants, CaptureError> {
+        let wants = elf::wants(object, &Disk).map_err(|error| CaptureError::Io { path: object.into(), error })?;
+        let parent = object.parent().unwrap_or(object).to_string_lossy();
+        for place in &wants.places {
+            let place = place.to_string_lossy().replace("${ORIGIN}", &parent).replace("$ORIGIN", &parent);
+            if place.contains('$') {
+                // Another of its variables, by which the loader alone knows where it looks.
+                self.looked = None;
+            }
+            self.look([self.request.cwd.join(place)]);
+        }
+        Ok(wants)
+    }
+
+    /// Keeps where loaders look in any case.
+    pub fn look_where_loaders_do(&mut self) {
+        let told = self.loading.get(OsStr::new(LIBRARY_PATH)).map(|list| lookup::directories(list).collect::<Vec<_>>());
+        let usual = USUAL.iter().chain([&CACHE, &PRELOAD]).map(PathBuf::from);
+        let all: Vec<PathBuf> =
+            self.directories.iter().cloned().chain(told.into_iter().flatten()).chain(usual).collect();
+        self.look(all);
+        let newer: Vec<PathBuf> =
+            self.newer.iter().flat_map(|(base, below)| [base.join(NEWER)].into_iter().chain(below.clone())).collect();
+        self.look(newer);
     }
 
     /// Keeps which libraries are there for all that look for them in the same places.
@@ -287,6 +313,8 @@ impl Gather<'_> {
                 self.tree(real, without)
             }
             None => {
+                // It may become less.
+                self.looked = None;
                 self.notes.insert(Note::LinkOut { link: link.into(), target: real.into() });
                 Ok(())
             }

@@ -59,6 +59,8 @@ impl Subtree {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     needs: BTreeMap<PathBuf, Need>,
+    /// Where there was nothing.
+    pub absent: BTreeSet<PathBuf>,
 }
 
 impl Places {
@@ -84,6 +86,7 @@ impl Places {
             meta = match fs::symlink_metadata(&next) {
                 Ok(meta) => meta,
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    self.absent.insert(next);
                     return Ok(None);
                 }
                 Err(error) => return Err(failed(error)),

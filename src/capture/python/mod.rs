@@ -85,6 +85,8 @@ impl Gather<'_> {
         let mut python = found.path.clone();
         // A script that picks an interpreter and starts it (pyenv's shims): what it picks is taken in its place.
         if !objects::is_object(&python) {
+            // By what it picks, only it knows.
+            self.looked = None;
             python = said.filter(|said| said.is_absolute() && objects::is_object(said)).ok_or_else(|| {
                 let why = "it is a script, and does not say which interpreter it starts".to_owned();
                 CaptureError::Unanswered { interpreter: found.path.clone(), why }
@@ -179,6 +181,7 @@ impl Gather<'_> {
                 }
             }
             "tree" => self.tree(&path, &BTreeSet::from([COMPILED.into()]))?,
+            "looked" => self.look([path]),
             "directory" => drop(self.places.optional(&path)?),
             "user-base" => drop(self.env.insert("PYTHONUSERBASE".into(), record.first.clone())),
             "missing-module" => {

@@ -436,7 +436,17 @@ def main(kind, target, packages):
             record("missing-package", package)
     survey.scan()
     survey.report()
+    for path in sys.path_importer_cache:
+        record("looked", os.path.abspath(path))
+    for directory in layout.installed:
+        for name in os.listdir(directory) if os.path.isdir(directory) else []:
+            if name.endswith(".pth"):
+                record("looked", os.path.join(directory, name))
+    home = os.path.dirname(os.path.abspath(sys.executable))
+    for directory in (home, os.path.dirname(home)):
+        record("looked", os.path.join(directory, "pyvenv.cfg"))
     user = site.getusersitepackages()
+    record("looked", user)
     if site.ENABLE_USER_SITE and any(inside(path, user) for kind, path, _ in records if kind in ("file", "tree")):
         record("user-base", site.getuserbase())
     out = [os.fsencode(text) + b"\0" for entry in records for text in entry]

@@ -7,9 +7,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use gg_capture::{Captured, Need, Note, Request, capture};
+use gg_capture::{Captured, Need, Note, Request, Sight, capture};
 use gg_ir::{AbsPath, Entry, Input, Kind, Name, Reference, Tree};
 use gg_store::Store;
 
@@ -33,18 +34,51 @@ pub struct Found {
     pub args: Vec<OsString>,
 }
 
-/// Programs of one moment: by what was asked for but for its arguments, and then by those arguments that decided what is needed
+/// Programs by what was asked for but for its arguments, and then by those arguments that decided what is needed
 /// ([`Captured::decisive`]; none where there were no more). So a command that is stated with a hundred thousand items is captured once.
-type Moment = HashMap<Request, BTreeMap<usize, HashMap<Vec<Option<OsString>>, Arc<Program>>>>;
+struct Known<T>(HashMap<Request, BTreeMap<usize, HashMap<Vec<Option<OsString>>, T>>>);
+
+/// Programs that were captured in one moment.
+type Moment = Known<Arc<Program>>;
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T: Clone> Known<T> {
+    /// `request` is without arguments.
+    fn get(&self, request: &Request, args: &[OsString]) -> Option<T> {
+        let known = self.0.get(request)?;
+        known.iter().find_map(|(count, programs)| programs.get(&decisive(args, *count)).cloned())
+    }
+
+    fn put(&mut self, request: &Request, args: &[OsString], count: usize, program: T) {
+        if !self.0.contains_key(request) {
+            self.0.insert(request.clone(), BTreeMap::new());
+        }
+        let Some(known) = self.0.get_mut(request) else { return };
+        known.entry(count).or_default().insert(decisive(args, count), program);
+    }
+}
+
+fn decisive(args: &[OsString], count: usize) -> Vec<Option<OsString>> {
+    (0..count).map(|at| args.get(at).cloned()).collect()
+}
+
+/// As many programs of earlier moments are kept; each is some hundred paths.
+const MOST_EARLIER: usize = 200;
 
 /// Captures programs, and tells of what may be missing, each thing once.
 ///
-/// What is captured depends on more than can be watched: what links lead to, what is installed, what comes first in PATH. So it is
-/// kept for a moment only, in which nothing is expected to change: while one graph is stated ([`Programs::begin`]), or for all of a
-/// short command ([`Programs::lasting`]).
+/// What is captured holds for a moment, in which nothing is expected to change: while one graph is stated ([`Programs::begin`]), or for
+/// all of a short command ([`Programs::lasting`]). In another moment it is looked whether all is still so ([`Captured::sight`]).
 pub struct Programs {
     /// The only moment, if there is one.
     moment: Option<Arc<Mutex<Moment>>>,
+    /// Programs of earlier moments, and how all was when they were captured.
+    earlier: Mutex<Known<(Arc<Program>, Sight)>>,
     told: Mutex<HashSet<String>>,
     tell: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -56,19 +90,35 @@ impl Default for Programs {
             // Who has closed that does not want to know.
             let _ = writeln!(io::stderr(), "gg: {text}");
         };
-        Self { moment: None, told: Mutex::default(), tell: Box::new(tell) }
+        Self { moment: None, earlier: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
     }
 }
 
 impl Programs {
     /// Each captured once, for a command that is over soon.
     pub fn lasting(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { moment: Some(Arc::default()), told: Mutex::default(), tell: Box::new(tell) }
+        Self { moment: Some(Arc::default()), earlier: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
     }
 
     /// Begins to state a graph.
     pub fn begin(&self) -> Captures<'_> {
         Captures { programs: self, moment: self.moment.clone().unwrap_or_default() }
+    }
+
+    /// One of an earlier moment, if all is still so.
+    fn earlier(&self, request: &Request, args: &[OsString]) -> Option<Arc<Program>> {
+        let (program, sight) = lock(&self.earlier).get(request, args)?;
+        (program.captured.sight() == Some(sight)).then_some(program)
+    }
+
+    /// Keeps one for later moments, if it can be seen then whether all is still so.
+    fn keep(&self, request: &Request, args: &[OsString], program: &Arc<Program>, begun: SystemTime) {
+        let Some(sight) = program.captured.sight().filter(|sight| sight.is_settled(begun)) else { return };
+        let mut earlier = lock(&self.earlier);
+        if earlier.0.values().flat_map(BTreeMap::values).map(HashMap::len).sum::<usize>() >= MOST_EARLIER {
+            *earlier = Known::default();
+        }
+        earlier.put(request, args, program.captured.decisive, (Arc::clone(program), sight));
     }
 
     fn tell(&self, note: &Note) {
@@ -93,22 +143,29 @@ impl Captures<'_> {
     pub fn capture(&self, store: &Store, mut request: Request) -> Result<Found> {
         request.bytecode = Some(store.dir().join(bytecode::FOLDER));
         let args = std::mem::take(&mut request.args);
-        let decisive = |count: usize| (0..count).map(|at| args.get(at).cloned()).collect::<Vec<_>>();
-        let known = lock(&self.moment).get(&request).and_then(|known| {
-            known.iter().find_map(|(count, programs)| programs.get(&decisive(*count)).map(Arc::clone))
-        });
+        let known = lock(&self.moment).get(&request, &args);
         if let Some(program) = known {
             return Ok(Found { args: program.captured.args_with(&args), program });
         }
-        let captured = capture(&Request { args: args.clone(), ..request.clone() })?;
-        captured.notes.iter().filter(|note| matters(note, &request)).for_each(|note| self.programs.tell(note));
+        let program = match self.programs.earlier(&request, &args) {
+            Some(program) => program,
+            None => self.anew(store, &request, &args)?,
+        };
+        lock(&self.moment).put(&request, &args, program.captured.decisive, Arc::clone(&program));
+        Ok(Found { args: program.captured.args_with(&args), program })
+    }
+
+    fn anew(&self, store: &Store, request: &Request, args: &[OsString]) -> Result<Arc<Program>> {
+        let begun = SystemTime::now();
+        let captured = capture(&Request { args: args.to_vec(), ..request.clone() })?;
+        captured.notes.iter().filter(|note| matters(note, request)).for_each(|note| self.programs.tell(note));
         let inputs = inputs(store, &captured)?;
-        let (vector, count) = (captured.args.clone(), captured.decisive);
         let program = Arc::new(Program { captured, inputs });
-        let mut moment = lock(&self.moment);
-        let programs = moment.entry(request).or_default().entry(count).or_default();
-        programs.insert(decisive(count), Arc::clone(&program));
-        Ok(Found { program, args: vector })
+        // A command with one moment has no later ones.
+        if self.programs.moment.is_none() {
+            self.programs.keep(request, args, &program, begun);
+        }
+        Ok(program)
     }
 }
 

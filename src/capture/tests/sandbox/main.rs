@@ -5,4 +5,5 @@ mod errors;
 mod programs;
 mod python;
 mod scripts;
+mod sights;
 mod support;
