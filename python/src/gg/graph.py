@@ -23,7 +23,7 @@ import posixpath
 import re
 import sys
 from types import MappingProxyType
-from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 __all__ = ["Graph", "Output", "Source", "Thunk"]
 
@@ -33,6 +33,8 @@ Word = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Input = Union["Source", "Output", "Thunk", str, bytes, "os.PathLike[str]"]
 #: What can be declared as outputs: paths by tag, paths, or a path.
 Outputs = Union[Mapping[str, Word], Sequence[str], "os.PathLike[str]"]
+
+T = TypeVar("T")
 
 HEADER = b"gg-graph 1\n"
 TAG = re.compile(r"[A-Za-z0-9._+-]{1,64}")
@@ -47,6 +49,18 @@ def word(value: Word) -> Any:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(content).decode("ascii")}
+
+
+def unworded(value: Any) -> str:
+    """The text that :func:`word` has made a JSON form of; what is no UTF-8 in it are lone surrogates."""
+    return os.fsdecode(base64.b64decode(value["base64"])) if isinstance(value, dict) else str(value)
+
+
+def listed(values: Iterable[T], what: str) -> Tuple[T, ...]:
+    """What is to be several. A text would be taken for its letters."""
+    if isinstance(values, (str, bytes, os.PathLike)):
+        raise TypeError(f"{what}: {values!r} is one, and a list was expected: [{values!r}]")
+    return tuple(values)
 
 
 def absolute(path: Word, cwd: str) -> str:
@@ -174,8 +188,11 @@ class Thunk:
     __iter__: ClassVar[None] = None
 
     def __repr__(self) -> str:
-        what = self.label or self._fields.get("args") or self._fields.get("program") or self._fields.get("executable")
-        return f"<Thunk {what if isinstance(what, str) else ' '.join(map(str, what or ['inherited']))}>"
+        fields = self._fields
+        # The arguments of a program that is to be captured do not begin with its own name.
+        begin = [fields["program"]] if "program" in fields else []
+        command = [*begin, *fields.get("args", ())] or [fields.get("executable", "inherited")]
+        return f"<Thunk {self.label or ' '.join(map(unworded, command))}>"
 
 
 def outputs_of(
@@ -195,8 +212,8 @@ def outputs_of(
             raise ValueError(
                 f"{tag!r} is no tag of an output: up to 64 of letters, digits and ._+-; say outputs={{tag: path}}"
             )
-    chosen = set(optional)
-    growing = set(named) if dynamic is True else set(dynamic or ())
+    chosen = set(listed(optional, "optional"))
+    growing = set(named) if dynamic is True else set(listed(dynamic or (), "dynamic"))
     unknown = (chosen | growing) - set(named)
     if unknown:
         raise ValueError(f"no output is called {', '.join(sorted(unknown))}; there is {', '.join(named) or 'none'}")
@@ -229,7 +246,7 @@ def make(
     """What :func:`gg.thunk` and :meth:`Graph.thunk` have in common. ``base`` is where relative paths begin."""
     if outputs is not None:
         fields["outputs"] = outputs_of(outputs, base, optional, dynamic)
-    elif dynamic or tuple(optional):
+    elif dynamic or listed(optional, "optional"):
         raise ValueError("dynamic and optional speak of outputs, and none are said")
     if env is not None:
         fields["env"] = {name: word(value) for name, value in env.items()}
@@ -315,7 +332,7 @@ class Graph:
 
     def __init__(self, command: Optional[Sequence[Word]] = None) -> None:
         self._cwd = os.getcwd()
-        self._command = None if command is None else [word(part) for part in command]
+        self._command = None if command is None else [word(part) for part in listed(command, "command")]
 
     def command(self) -> List[Any]:
         """What this program's argument vector begins with."""
@@ -364,11 +381,11 @@ class Graph:
         if argv is not None:
             if args is not None:
                 raise ValueError("args is a part of argv: say one of them")
-            fields["args"] = [word(arg) for arg in argv]
+            fields["args"] = [word(arg) for arg in listed(argv, "argv")]
         elif executable is not None:
-            fields["args"] = [word(executable), *(word(arg) for arg in args or ())]
+            fields["args"] = [word(executable), *(word(arg) for arg in listed(args or (), "args"))]
         elif args is not None:
-            fields["args"] = [*self.command(), *(word(arg) for arg in args)]
+            fields["args"] = [*self.command(), *(word(arg) for arg in listed(args, "args"))]
         return make(
             fields,
             inputs or {},

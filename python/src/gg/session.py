@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import os
 import threading
 import weakref
@@ -23,6 +24,7 @@ from typing import (
     overload,
 )
 
+from .calls import HOST
 from .connection import Connection, command_of, decoded, encoded
 from .errors import Error
 from .future import Batch, Future, cancel_all
@@ -115,6 +117,16 @@ class Session:
         recipe["executable"] = captured["executable"]
         recipe["args"] = [captured["args"][0], *recipe.get("args", [])]
         recipe["env"] = {**captured["env"], **recipe.get("env", {})}
+        if "host" in thunk._more:
+            # What it is to say of the calls that it states.
+            host = {
+                "executable": captured["executable"],
+                "name": captured["args"][0],
+                "env": captured["env"],
+                "inputs": sorted({**trees, **captured.get("inputs", {})}),
+                "needs": thunk._more["host"],
+            }
+            inputs[HOST] = {"text": json.dumps(host, sort_keys=True)}
 
     @property
     def broken(self) -> bool:
