@@ -98,7 +98,7 @@ class Source:
         return isinstance(other, Source) and self._fields == other._fields
 
     def __hash__(self) -> int:
-        return hash(json.dumps(dict(self._fields), sort_keys=True))
+        return hash(json.dumps(stated_json(self._fields), sort_keys=True))
 
     def __repr__(self) -> str:
         return f"Source({dict(self._fields)!r})"
@@ -123,6 +123,14 @@ class Output:
         return f"{self.thunk!r}[{self.tag!r}]"
 
 
+def stated_json(fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """A source's fields as JSON has them. Until then bytes are what they are, so that many sources can share them."""
+    content = fields.get("base64")
+    if not isinstance(content, bytes):
+        return dict(fields)
+    return {**fields, "base64": base64.b64encode(content).decode("ascii")}
+
+
 def source(value: Input) -> Union[Source, Output]:
     """What can be said as an input, in its one form."""
     if isinstance(value, (Source, Output)):
@@ -132,7 +140,7 @@ def source(value: Input) -> Union[Source, Output]:
     if isinstance(value, str):
         return Source({"text": value})
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return Source({"base64": base64.b64encode(value).decode("ascii")})
+        return Source({"base64": bytes(value)})
     if isinstance(value, os.PathLike):
         # What a link leads to: a link's own text would mean something else in the sandbox.
         return Source({"file": word(os.path.realpath(value))})
@@ -269,28 +277,31 @@ def make(
 Complete = Callable[[Thunk, Dict[str, Any], Dict[str, Any]], None]
 
 
-def lower(thunks: Iterable[Thunk], complete: Optional[Complete] = None) -> Tuple[Dict[str, Any], Dict[int, str]]:
-    """The recipes of thunks and of all that they use, by key, and the keys by the thunks' identities."""
-    keys: Dict[int, str] = {}
-    recipes: Dict[str, Any] = {}
-    stack: List[Thunk] = []
+class Recipes:
+    """The recipes of thunks and of all that they use."""
 
-    def key(thunk: Thunk) -> str:
-        known = keys.get(id(thunk))
-        if known is None:
-            known = keys[id(thunk)] = f"t{len(keys)}"
-            stack.append(thunk)
-        return known
+    def __init__(self, complete: Optional[Complete] = None) -> None:
+        self._complete = complete
+        self._next = 0
+        #: Keys by the identities of thunks.
+        self.keys: Dict[int, str] = {}
+        #: Recipes by key.
+        self.recipes: Dict[str, Any] = {}
 
-    def refer(made: Output) -> Dict[str, Any]:
-        stated: Dict[str, Any] = {"thunk": key(made.thunk)}
-        if made.tag is not None:
-            stated["output"] = made.tag
-        if made.mode is not None:
-            stated["mode"] = octal(made.mode)
-        return stated
+    def add(self, wanted: Thunk) -> List[str]:
+        """States one more, and gives the keys of what had not been stated."""
+        added: List[str] = []
+        stack: List[Thunk] = []
 
-    for wanted in thunks:
+        def key(thunk: Thunk) -> str:
+            known = self.keys.get(id(thunk))
+            if known is None:
+                known = self.keys[id(thunk)] = f"t{self._next}"
+                self._next += 1
+                added.append(known)
+                stack.append(thunk)
+            return known
+
         key(wanted)
         while stack:
             thunk = stack.pop()
@@ -298,15 +309,34 @@ def lower(thunks: Iterable[Thunk], complete: Optional[Complete] = None) -> Tuple
             inputs: Dict[str, Any] = {}
             for at, stated in thunk._inputs.items():
                 if isinstance(stated, Output):
-                    inputs[at] = refer(stated)
+                    inputs[at] = {"thunk": key(stated.thunk)}
+                    if stated.tag is not None:
+                        inputs[at]["output"] = stated.tag
+                    if stated.mode is not None:
+                        inputs[at]["mode"] = octal(stated.mode)
                 else:
                     inputs[at] = None if stated is None else dict(stated._fields)
-            if complete is not None:
-                complete(thunk, recipe, inputs)
+            if self._complete is not None:
+                self._complete(thunk, recipe, inputs)
             if inputs:
-                recipe["inputs"] = inputs
-            recipes[keys[id(thunk)]] = recipe
-    return recipes, keys
+                recipe["inputs"] = {at: given and stated_json(given) for at, given in inputs.items()}
+            self.recipes[self.keys[id(thunk)]] = recipe
+        return added
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Takes back the last that were added."""
+        dropped = set(keys)
+        self.keys = {thunk: key for thunk, key in self.keys.items() if key not in dropped}
+        for key in dropped:
+            del self.recipes[key]
+
+
+def lower(thunks: Iterable[Thunk], complete: Optional[Complete] = None) -> Tuple[Dict[str, Any], Dict[int, str]]:
+    """The recipes of thunks and of all that they use, by key, and the keys by the thunks' identities."""
+    made = Recipes(complete)
+    for thunk in thunks:
+        made.add(thunk)
+    return made.recipes, made.keys
 
 
 def started_with() -> List[bytes]:
@@ -427,7 +457,7 @@ class Graph:
             if made.mode is not None:
                 stands["mode"] = octal(made.mode)
         else:
-            stands = dict(made._fields)
+            stands = stated_json(made._fields)
         stated = [
             stands,
             *(given for recipe in recipes.values() for given in recipe.get("inputs", {}).values() if given),
