@@ -138,6 +138,14 @@ def test_json_is_not_allowed_to_change_what_is_said(maths: ModuleType) -> None:
         maths.add(value)
 
 
+def test_what_is_changed_meanwhile_counts(maths: ModuleType, here: Path) -> None:
+    assert gg.force(maths.shape([])).value()["from"] == "helper"
+    Path("helper_beside.py").write_text("NAME = 'another helper'\n")
+    assert gg.force(maths.shape([])).value()["from"] == "another helper"
+    with pytest.raises(gg.RequestError, match="UTF-8"):
+        gg.force(maths.lines(here / "bad\udcff"))
+
+
 def test_a_call_within_something_else_is_refused(maths: ModuleType) -> None:
     for function in (maths.add, maths.swap):
         for value in ([maths.fib(1)], {"a": (gg.text("x"),)}):
@@ -231,8 +239,8 @@ def returns_a_call():
 def options(here: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     name = "options_" + os.urandom(4).hex()
     Path(name + ".py").write_text(OPTIONS)
-    beside = "import subprocess\nimport gg\n" + OPTIONS[OPTIONS.index("@gg.function(programs") : OPTIONS.index("def helper")]
-    Path("options_beside.py").write_text(beside)
+    counts = OPTIONS[OPTIONS.index("@gg.function(programs") : OPTIONS.index("def helper")]
+    Path("options_beside.py").write_text("import subprocess\nimport gg\n" + counts)
     monkeypatch.syspath_prepend(str(here))
     monkeypatch.delitem(sys.modules, "options_beside", raising=False)
     return importlib.import_module(name)

@@ -145,8 +145,8 @@ class Function:
         return self._made({"args": ["-c", PROGRAM]}, {}, inputs, label, more)
 
     def _within(self, inputs: Mapping[str, Optional[Input]], label: str) -> Thunk:
-        """Of a call that another call states. All is said, and nothing inherited, so that it runs as it would if it were
-        forced by itself: the other one's environment, and how long that may run, are none of its affair."""
+        """Of a call that another call states. All is said, and nothing inherited, so that it runs as it would if it
+        were forced by itself: the other one's environment, and how long that may run, are none of its affair."""
         host = Worker.host
         if host is None:
             return self._made({"inherit": True}, {}, inputs, label, {"refused": NOT_DYNAMIC})

@@ -215,8 +215,8 @@ class Connection:
             listener.ended(message.get("ok"), error)
 
     def _stray(self, error: Error) -> None:
-        """gg could not tell which request it did not understand. If there is one only, it is that; if there are several,
-        they are not to fail for it, and what was said is told like all that gg says."""
+        """gg could not tell which request it did not understand. If there is one only, it is that; if there are
+        several, they are not to fail for it, and what was said is told like all that gg says."""
         with self._lock:
             listener = self._listeners.popitem()[1] if len(self._listeners) == 1 else None
         if listener is not None:

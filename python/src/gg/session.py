@@ -293,7 +293,8 @@ class Results(Iterator[Any]):
 
 
 def _drop(futures: List[Future]) -> None:
-    # This may be called wherever memory is freed, also where a lock is held that cancelling takes: another thread does it.
+    # This may be called wherever memory is freed, also where a lock is held that cancelling takes: another thread does
+    # it.
     for connection in {future._batch.connection for future in futures}:
         connection.later(lambda: cancel_all(futures))
 

@@ -217,20 +217,27 @@ def sayable(text: str) -> str:
     """A text, if it can be said in UTF-8."""
     try:
         text.encode("utf-8")
-    except UnicodeEncodeError:
+    except UnicodeEncodeError as error:
+        around = text[max(error.start - 80, 0) : error.start + 80]
         raise RequestError(
-            f"{text[:200]!r} is no text: half a character, which cannot be said in UTF-8. Paths of inputs, tags, labels "
-            "and names of variables have to be UTF-8; arguments and contents need not be, if they are said as bytes"
+            f"{around!r} cannot be said in UTF-8, as paths of inputs, labels, names of variables and texts are to be; "
+            "arguments can be bytes, and so can contents"
         ) from None
     return text
 
 
 def utf8(value: Any) -> bytes:
     """JSON as gg reads it."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        # With some of what is around it, to be recognised by.
-        sayable(text[max(error.start - 60, 0) : error.end + 20])
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        stack = [value]
+        while stack:
+            it = stack.pop()
+            if isinstance(it, str):
+                sayable(it)
+            elif isinstance(it, dict):
+                stack.extend([*it.keys(), *it.values()])
+            elif isinstance(it, list):
+                stack.extend(it)
         raise
