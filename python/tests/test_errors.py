@@ -113,6 +113,8 @@ def test_what_cannot_be_said_is_refused_alone() -> None:
             gg.force(thunk)
         with pytest.raises(gg.RequestError, match="UTF-8"):
             gg.default_session().name(thunk)
+    with pytest.raises(gg.RequestError, match="UTF-8"):
+        gg.default_session().put("\ud83d")
     long = gg.submit(shell("sleep 1; echo fine", programs=["sleep"]))
     ends = list(gg.map(lambda it: it, [*unsayable, shell("echo fine")], return_exceptions=True))
     assert [type(end).__name__ for end in ends] == ["RequestError"] * 6 + ["Result"]

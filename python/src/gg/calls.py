@@ -236,7 +236,8 @@ def function(
 
     With ``dynamic`` the function may return a call in place of a value, also one whose arguments are calls: these are
     thunks in turn, forced in parallel, each once. What is called so has to be in the same module, or in one that it
-    imports.
+    imports. Each has its own options; the ``packages``, ``programs`` and ``also`` of functions that are named in the
+    text of this one, or of what that names, come with this one, and what needs others is refused.
 
     ``packages``, ``programs``, ``also``, ``env``, ``timeout`` and ``volatile`` are as for :func:`gg.thunk`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import queue
@@ -12,6 +11,7 @@ import weakref
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence
 
 from .errors import Cancelled, Error, InfrastructureError, RequestError, error_of
+from .wire import utf8
 
 PROTOCOL = 1
 #: Bytes that gg takes as one request.
@@ -110,7 +110,7 @@ class Connection:
 
     def request(self, what: str, fields: Mapping[str, Any], listener: Listener) -> int:
         """Sends a request; what comes of it goes to the listener, from another thread."""
-        return self.send(json.dumps({"do": what, **fields}).encode("ascii"), listener)
+        return self.send(utf8({"do": what, **fields}), listener)
 
     def send(self, body: bytes, listener: Listener) -> int:
         """As :meth:`request`, of one that is written as JSON, but for its id."""
@@ -315,21 +315,6 @@ def _hold() -> None:
 
 
 os.register_at_fork(before=_hold, after_in_parent=lambda: _making.release(), after_in_child=_forked)
-
-
-def encoded(content: bytes) -> Dict[str, str]:
-    """Content as a request has it."""
-    try:
-        return {"text": content.decode("utf-8")}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(content).decode("ascii")}
-
-
-def decoded(answer: Mapping[str, Any]) -> bytes:
-    """Content as an answer has it."""
-    if "text" in answer:
-        return str(answer["text"]).encode("utf-8")
-    return base64.b64decode(answer["base64"])
 
 
 def command_of(gg: Optional[str], engines: Sequence[str], fallback: bool, env: Mapping[str, str]) -> List[str]:

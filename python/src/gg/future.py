@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
 from .errors import Cancelled, Error, InfrastructureError, ProgramError, error_of
 from .graph import Thunk
 from .result import Result, Value
-from .stating import utf8
+from .wire import utf8
 
 if TYPE_CHECKING:
     from .session import Session

@@ -23,12 +23,13 @@ from typing import (
     overload,
 )
 
-from .connection import Connection, Slot, command_of, decoded, encoded
+from .connection import Connection, Slot, command_of
 from .errors import Error
 from .future import Batch, Future, cancel_all
 from .graph import Source, Thunk, stated_json, word
 from .result import Result, Value
 from .stating import Stating
+from .wire import decoded, encoded, sayable
 
 __all__ = ["Session"]
 
@@ -111,7 +112,7 @@ class Session:
         a text a :class:`Value`, of a directory a tree.
         """
         if isinstance(content, str):
-            content = content.encode("utf-8")
+            content = sayable(content).encode("utf-8")
         if isinstance(content, bytes):
             fields: Mapping[str, Any] = encoded(content)
         elif isinstance(content, Source):

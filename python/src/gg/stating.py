@@ -8,9 +8,10 @@ import json
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Set
 
 from .calls import HOST
-from .connection import LONGEST, encoded
+from .connection import LONGEST
 from .errors import Error, RequestError
 from .graph import Recipes, Thunk
+from .wire import encoded, sayable, utf8
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -211,33 +212,3 @@ class Stating:
                 "needs": thunk._more["host"],
             }
             inputs[HOST] = {"text": json.dumps(host, sort_keys=True)}
-
-
-def sayable(text: str) -> str:
-    """A text, if it can be said in UTF-8."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        around = text[max(error.start - 80, 0) : error.start + 80]
-        raise RequestError(
-            f"{around!r} cannot be said in UTF-8, as paths of inputs, labels, names of variables and texts are to be; "
-            "arguments can be bytes, and so can contents"
-        ) from None
-    return text
-
-
-def utf8(value: Any) -> bytes:
-    """JSON as gg reads it."""
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except UnicodeEncodeError:
-        stack = [value]
-        while stack:
-            it = stack.pop()
-            if isinstance(it, str):
-                sayable(it)
-            elif isinstance(it, dict):
-                stack.extend([*it.keys(), *it.values()])
-            elif isinstance(it, list):
-                stack.extend(it)
-        raise
