@@ -243,6 +243,7 @@ impl Build {
             label: step.label.clone(),
             volatile: false,
             eager: false,
+            anew: false,
         })
     }
 

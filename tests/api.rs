@@ -165,12 +165,12 @@ fn what_is_no_request_is_told_and_the_next_is_answered() {
         (r#"{"id": 1, "do": "put", "file": "none"}"#, json!(1), "cannot read"),
         (r#"{"id": 1, "do": "force", "want": ["x"]}"#, json!(1), "there is no thunk called \"x\" here"),
         (
-            r#"{"id": 1, "do": "force", "thunks": {"a": {"program": "no-such"}}}"#,
+            r#"{"id": 1, "do": "thunk", "thunks": {"a": {"program": "no-such"}}}"#,
             json!(1),
             "a: there is no program \"no-such\"",
         ),
         (
-            r#"{"id": 1, "do": "force", "thunks": {"a": {"executable": "a"}}}"#,
+            r#"{"id": 1, "do": "thunk", "thunks": {"a": {"executable": "a"}}}"#,
             json!(1),
             "a: executable: \"a\" is not an absolute path",
         ),
@@ -289,6 +289,84 @@ fn a_session_leaves_a_record() {
 }
 
 #[test]
+fn answers_that_nobody_reads_do_not_keep_it() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    // More than a pipe holds.
+    let text = "x".repeat(100_000);
+    let object = api.ask(json!({"do": "put", "text": text})).0["ok"]["object"].clone();
+    for id in 0..40 {
+        api.say(json!({"id": id, "do": "get", "object": object}));
+    }
+    // Ended by what follows.
+}
+
+#[test]
+fn nothing_can_be_said_twice() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    for (line, what) in [
+        (
+            r#"{"id": 1, "do": "force", "thunks": {"a": {"program": "true"}, "a": {"program": "false"}}}"#,
+            "a is stated twice",
+        ),
+        (
+            r#"{"id": 1, "do": "force", "thunks": {"a": {"program": "true", "inputs": {"/w": {"text": "1"}, "/w": {"text": "2"}}}}}"#,
+            "\"/w\" is said twice",
+        ),
+        (r#"{"id": 1, "do": "put", "text": "a", "text": "b"}"#, "duplicate field `text`"),
+    ] {
+        api.say(line);
+        let heard = api.hear();
+        assert_eq!(heard["id"], 1);
+        let message = heard["error"]["message"].as_str().unwrap_or_else(|| panic!("{heard}"));
+        assert!(message.contains(what), "{message}");
+    }
+}
+
+#[test]
+fn what_failed_is_tried_again_when_it_is_asked_for_again() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    let lost = gg_ir::Name::of_value(b"not there yet").to_string();
+    let thunks = json!({"a": {"program": "cat", "args": ["/w"], "inputs": {"/w": {"object": lost}}}});
+    let force = json!({"do": "force", "thunks": thunks});
+    assert_eq!(api.ask(force.clone()).0["ok"]["failed"], 1);
+    api.ask(json!({"do": "put", "text": "not there yet"}));
+    assert_eq!(api.ask(force).1[0]["stdout"], "not there yet");
+    let now = json!({"do": "force", "thunks": {"now": {"program": "date", "args": ["+%N"], "volatile": true}}});
+    let first = api.ask(now.clone()).1;
+    let second = api.ask(now).1;
+    assert_ne!(first[0]["stdout"], second[0]["stdout"]);
+    assert_eq!(second[0]["cached"], false);
+}
+
+#[test]
+fn a_graph_names_what_its_thunk_has_seen() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    let object = api.ask(json!({"do": "put", "text": "elsewhere"})).0["ok"]["object"].clone();
+    let graph = |output: &Value| {
+        let script = format!("printf 'gg-graph 1\\n%s' '{{\"output\": {output}}}' >/out");
+        json!({"program": "sh", "args": ["-c", script], "inputs": {"/seen": {"text": "seen"}},
+               "outputs": {"out": {"path": "/out", "dynamic": true}}})
+    };
+    let seen = gg_ir::Name::of_value(b"seen").to_string();
+    for (output, is_right) in [
+        (json!({"object": object}), false),
+        (json!({"object": gg_ir::Name::of_value(b"nowhere").to_string()}), false),
+        (json!({"object": seen}), true),
+        (json!({"input": "/seen"}), true),
+    ] {
+        let events = api.ask(json!({"do": "force", "thunks": {"a": graph(&output)}})).1;
+        assert_eq!(events[0]["event"], if is_right { "done" } else { "failed" }, "{}", events[0]);
+        if !is_right {
+            assert!(events[0]["error"]["message"].as_str().unwrap().contains("has not seen it"), "{}", events[0]);
+        }
+    }
+}
+
+#[test]
 fn what_programs_are_is_seen_anew_in_each_request() {
     let project = Project::new();
     let python = "import importlib; print(importlib.import_module('pk' + '.m').WHERE)";
@@ -325,6 +403,34 @@ fn what_programs_are_is_seen_anew_in_each_request() {
     project.sh("ln -sf tool-2 tool").ok();
     project.write("plug/x", "2\n").write("pk/m.py", "WHERE = '2'\n").write("late.py", "WHERE = 'late'\n");
     assert_eq!(said(&mut api), all("2", "late"));
+}
+
+#[test]
+fn what_is_no_thunk_fails_by_itself() {
+    let project = Project::new();
+    let mut api = Api::start(&project, &[]);
+    let thunks = json!({
+        "good": {"program": "echo", "args": ["good"]},
+        "bad": {"program": "no-such"},
+        "user": {"program": "cat", "inputs": {"/w": {"thunk": "bad"}}},
+        "missing": {"program": "cat", "inputs": {"/w": {"file": "missing"}}},
+        "more": {"program": "echo", "args": ["more"]},
+    });
+    let (answer, events) = api.ask(json!({"do": "force", "thunks": thunks}));
+    assert_eq!(answer["ok"], json!({"done": 2, "failed": 3}));
+    let told = |key: &str| {
+        let found = events.iter().filter(|event| event["key"] == key).collect::<Vec<_>>();
+        assert_eq!(found.len(), 1, "{key}: {events:?}");
+        found[0].clone()
+    };
+    assert_eq!((&told("good")["stdout"], &told("more")["stdout"]), (&json!("good\n"), &json!("more\n")));
+    for (key, what) in [("bad", "no program \"no-such\""), ("user", "it uses \"bad\""), ("missing", "missing")] {
+        let error = &told(key)["error"];
+        assert!(error["kind"] == "request" && error["message"].as_str().unwrap().contains(what), "{error}");
+    }
+    // What is not wanted may be wrong.
+    let thunks = json!({"good": {"program": "echo"}, "bad": {"program": "no-such"}});
+    assert_eq!(api.ask(json!({"do": "force", "thunks": thunks, "want": ["good"]})).0["ok"]["done"], 1);
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod lambda;
 mod laziness;
 mod live;
 mod log;
+mod manners;
 mod manual;
 mod newcomer;
 mod past_path;

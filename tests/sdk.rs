@@ -57,6 +57,23 @@ fn values_and_files_are_inputs() {
 }
 
 #[test]
+fn long_contents_are_inputs_of_many_and_the_last_input_of_a_path_counts() {
+    let project = Project::new();
+    let session = session(&project);
+    let blob = vec![0xfe; 400_000];
+    let thunks: Vec<Thunk> = (0..3)
+        .map(|n| Thunk::program("wc").args(["-c", &format!("/{n}")]).input(format!("/{n}"), blob.clone()))
+        .collect();
+    for (number, pending) in session.submit_all(&thunks).into_iter().enumerate() {
+        assert_eq!(*pending.wait().unwrap().stdout, *format!("400000 /{number}\n").as_bytes());
+    }
+    // What was said last of a path counts.
+    let last =
+        Thunk::program("cat").arg("/a").input("/a", &thunks[0].clone().output("o", "/o")).input("/a", "the last");
+    assert_eq!(&*session.force(&last).unwrap().stdout, b"the last");
+}
+
+#[test]
 fn many_are_forced_at_once_and_each_has_its_own_end() {
     let project = Project::new();
     let session = session(&project);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 from pathlib import Path
@@ -90,8 +91,47 @@ def test_what_is_no_thunk() -> None:
 
 
 def test_errors_pass_between_processes() -> None:
-    error = pickle.loads(pickle.dumps(failure(shell("exit 4"))))
+    error = pickle.loads(pickle.dumps(failure(shell("echo half > half; exit 4", outputs=["half", "whole"]))))
     assert isinstance(error, gg.ProgramError) and error.status == 4
+    # Also in a session of its own.
+    assert error.outputs["half"].text() == "half\n"
+    assert gg.force(gg.thunk("cat", ["/in"], inputs={"/in": error.outputs["half"]})).stdout == "half\n"
+
+
+def test_what_cannot_be_said_is_refused_alone() -> None:
+    bad = os.fsdecode(b"bad\xff")
+    unsayable = [
+        gg.thunk("cat", ["/x"], inputs={bad: "1"}),
+        gg.thunk("true", label=bad),
+        gg.thunk("true", env={bad: "1"}),
+        gg.thunk("cat", ["/x"], inputs={"/x": "\ud83d"}),
+        gg.thunk("cat", ["/x"], inputs={"/x": "\ud83d" * 100_000}),
+        gg.thunk("true", packages=[bad]),
+    ]
+    for thunk in unsayable:
+        with pytest.raises(gg.RequestError, match=r"'.?(bad\\udcff|(\\ud83d)+)' cannot be said in UTF-8"):
+            gg.force(thunk)
+        with pytest.raises(gg.RequestError, match="UTF-8"):
+            gg.default_session().name(thunk)
+    with pytest.raises(gg.RequestError, match="UTF-8"):
+        gg.default_session().put("\ud83d")
+    long = gg.submit(shell("sleep 1; echo fine", programs=["sleep"]))
+    ends = list(gg.map(lambda it: it, [*unsayable, shell("echo fine")], return_exceptions=True))
+    assert [type(end).__name__ for end in ends] == ["RequestError"] * 6 + ["Result"]
+    assert long.result().stdout == "fine\n"
+    # What is said as bytes can be.
+    made = gg.thunk("cat", [b"/b\xff"], env={"A": b"\xff"}, inputs={"/b": b"\xff"}, cwd=b"/c\xff", capture=True)
+    assert failure(made).status == 1
+    # Text of which all is said, if not in ASCII.
+    assert gg.force(shell("echo $A", env={"A": "é𝄞"}, label="𝄞", inputs={"/é𝄞": "é𝄞"})).stdout == "é𝄞\n"
+
+
+def test_what_needs_what_cannot_be_said_is_refused_too() -> None:
+    bad = shell("true", label="\udcff", outputs="o")
+    good = shell("true", outputs="o")
+    users = [shell("true", inputs={"/in": it}) for it in (bad, good)]
+    one, two = gg.map(lambda it: it, users, return_exceptions=True)
+    assert isinstance(one, gg.RequestError) and not isinstance(two, gg.RequestError)
 
 
 def test_one_failure_of_many() -> None:

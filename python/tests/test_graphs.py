@@ -40,6 +40,23 @@ def test_a_program_that_a_thunk_has_made() -> None:
     assert gg.force(shell("./tool", inputs={"tool": made["out"].chmod(0o755)}, programs=["/bin/sh"])).stdout == "made\n"
 
 
+def test_what_a_thunk_is_shown_as() -> None:
+    assert repr(gg.thunk("echo", ["1", b"\xff"])) == "<Thunk echo 1 \udcff>"
+    assert repr(gg.thunk("./x", capture=False)) == "<Thunk ./x>" and repr(gg.thunk("x", label="mine")) == "<Thunk mine>"
+
+
+def test_a_text_is_no_list() -> None:
+    for more in ({"args": "abc"}, {"programs": "wc"}, {"packages": "x"}, {"also": Path("x")}, {"optional": "out"}):
+        for thunk in (gg.thunk, gg.python):
+            with pytest.raises(TypeError, match=f"{next(iter(more))}: .* is one, and a list was expected"):
+                thunk("sh", **{"outputs": "out", **more})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="dynamic: 'out' is one"):
+        gg.thunk("sh", outputs="out", dynamic="out")
+    for more in ({"args": "abc"}, {"argv": "abc"}):
+        with pytest.raises(TypeError, match="is one"):
+            gg.Graph(["x"]).thunk(**more)  # type: ignore[arg-type]
+
+
 def test_a_deep_chain_is_no_recursion() -> None:
     thunk = shell("echo 0 > n", outputs="n")
     for _ in range(1500):

@@ -36,6 +36,9 @@ def test_as_they_come() -> None:
     slow, fast = sleep(2), square(1001)
     order = [future.thunk for future in gg.as_completed([slow, fast])]
     assert order == [fast, slow]
+    mine: "concurrent.futures.Future[gg.Result]" = concurrent.futures.Future()
+    with pytest.raises(TypeError, match="neither a thunk nor a future"):
+        list(gg.as_completed([mine]))  # type: ignore[list-item]
     mixed = [gg.submit(square(2)), gg.submit(square(3))]
     assert {future.result().json() for future in concurrent.futures.as_completed(mixed)} == {4, 9}
     assert sorted(result.json() for result in gg.map(square, [4, 5], ordered=False)) == [16, 25]
@@ -60,6 +63,25 @@ def test_the_first_failure_ends_a_map() -> None:
     assert time.monotonic() - begun < 50
 
 
+def test_a_map_that_is_dropped_makes_room() -> None:
+    begun = time.monotonic()
+    with gg.Session(engines=["local:1"]) as session:
+        results = session.map(lambda n: sleep(n), [50, 51])
+        del results
+        session.force(sleep(0))
+    assert time.monotonic() - begun < 30
+
+
+def test_large_contents_of_many() -> None:
+    blob = b"x" * 400_000
+    with gg.Session() as session:
+        thunks = [gg.thunk("wc", ["-c", str(n)], inputs={str(n): blob}) for n in range(700)]
+        futures = session.submit_all(thunks)
+        assert futures[1].result().stdout == "400000 1\n"
+        for future in futures:
+            future.cancel()
+
+
 def test_the_same_thunk_twice() -> None:
     thunk = square(12)
     assert [result.json() for result in gg.force([thunk, thunk, square(12)])] == [144] * 3
@@ -68,13 +90,16 @@ def test_the_same_thunk_twice() -> None:
 def test_cancel() -> None:
     with gg.Session() as session:
         future = session.submit(sleep(60))
-        assert future.cancel() and future.cancelled() and future.cancel()
-        with pytest.raises(concurrent.futures.CancelledError):
-            future.result()
+        assert future.running() and not future.done()
+        assert future.cancel() and future.cancelled() and future.cancel() and not future.running()
+        for get in (future.result, future.exception):
+            with pytest.raises(concurrent.futures.CancelledError) as caught:
+                get()
+            assert isinstance(caught.value, gg.Cancelled)
         assert concurrent.futures.wait([future], timeout=5).not_done == set()
         done = session.submit(square(3))
         done.result()
-        assert not done.cancel()
+        assert not done.cancel() and not done.running()
 
 
 def test_what_is_cancelled_makes_room() -> None:

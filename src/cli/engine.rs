@@ -30,6 +30,19 @@ const LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// This very program, even if its file has been replaced meanwhile.
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
 
+/// How thunks are forced.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Further thunks are begun after one has failed.
+    pub keep_going: bool,
+    /// A program that fails is run once more before that is believed, or a better thunk in its place. What somebody states
+    /// may well fail each time, and take long.
+    pub confirm: bool,
+    /// Programs find terminals as their output where the console is one. Of a compiler that is a matter of colours; what somebody
+    /// states may write something else to a terminal, and the result is kept for whoever has none.
+    pub terminal: bool,
+}
+
 /// Who forces.
 pub struct Forces {
     /// The coordinator.
@@ -55,12 +68,12 @@ impl Forces {
         store: Arc<Store>,
         settings: &Settings,
         observer: Arc<dyn Observer>,
-        keep_going: bool,
+        manner: Manner,
         rescue: &Arc<Rescue>,
         console: &Arc<Console>,
         begun: Instant,
     ) -> Result<Self> {
-        let terminal = console.is_terminal();
+        let terminal = manner.terminal && console.is_terminal();
         let mut ledger: Arc<dyn Ledger> = Arc::clone(&store) as _;
         let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
         let mut sandboxes = Vec::new();
@@ -106,11 +119,11 @@ impl Forces {
             store: ledger,
             engines,
             clock: Arc::new(RealClock::since(begun)),
-            policy: Policy::default(),
+            policy: Policy { confirm: manner.confirm, ..Policy::default() },
             history: history::load(&history),
             observer,
-            keep_going,
-            on_failure: Some(Arc::new(move |name, _| widening.widen(name))),
+            keep_going: manner.keep_going,
+            on_failure: if manner.confirm { Some(Arc::new(move |name, _| widening.widen(name))) } else { None },
             resupply: Some(Arc::new(move |name| resupplying.resupply(name))),
         })
         .context("cannot start the coordinator")?;

@@ -17,7 +17,7 @@ use gg_watch::{Guard, Kept};
 
 use crate::compile_commands::CompileCommands;
 use crate::console::{Console, summary};
-use crate::engine::{Forces, OWN_PROGRAM};
+use crate::engine::{Forces, Manner, OWN_PROGRAM};
 use crate::report::{self, Record, Recorder, Runs};
 use crate::session::{
     Deliveries, Heir, Journal, Options, Parts, Placeholders, Repair, Rescue, Session, SessionGuard, recover,
@@ -120,7 +120,8 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
     let deliveries = delivering(&recorder);
     let rescue = Arc::new(Rescue::default());
     let observer = Arc::clone(&deliveries) as _;
-    let forces = Forces::start(Arc::clone(&store), settings, observer, build.keep_going, &rescue, &console, began.0)?;
+    let manner = Manner { keep_going: build.keep_going, confirm: true, terminal: true };
+    let forces = Forces::start(Arc::clone(&store), settings, observer, manner, &rescue, &console, began.0)?;
     let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);
     let interruption = Arc::new(Interruption::default());
@@ -131,7 +132,15 @@ pub fn run(build: &Build, settings: &Settings, stop: signals::Signals) -> Result
         let deliveries = delivering(&Arc::new(Recorder::new(began.0)));
         let rescue = Arc::new(Rescue::default());
         let observer = Arc::clone(&deliveries) as _;
-        let forces = Forces::start(Arc::clone(&store), settings, observer, true, &rescue, &console, began.0)?;
+        let forces = Forces::start(
+            Arc::clone(&store),
+            settings,
+            observer,
+            Manner { keep_going: true, ..manner },
+            &rescue,
+            &console,
+            began.0,
+        )?;
         deliveries.bind(&forces.coordinator);
         interruption.ends(&forces.coordinator);
         Ok(Repair { coordinator: forces.coordinator, deliveries, store: Arc::clone(&store) })

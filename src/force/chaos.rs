@@ -122,7 +122,7 @@ fn play(story: &Story) -> Result<(), TestCaseError> {
         };
         (Duration::from_millis(time.into()), result)
     });
-    let mut asked = Vec::new();
+    let mut asked: Vec<Name> = Vec::new();
     for (i, (step, thunk)) in story.steps.iter().zip(&thunks).enumerate() {
         let earlier = |which: &Index| thunks[which.index(i.max(1))].name();
         match &step.before {
@@ -142,7 +142,9 @@ fn play(story: &Story) -> Result<(), TestCaseError> {
                 world.add(&thunks[which.index(i)]);
             }
             Before::Withdraw(which) => {
-                let names = which.iter().map(earlier).collect();
+                let names: Vec<Name> = which.iter().map(earlier).collect();
+                // Nobody is told of what is given up.
+                asked.retain(|name| !names.contains(name));
                 world.plan.handle(world.now, Event::Withdraw(names));
             }
         }

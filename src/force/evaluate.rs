@@ -14,7 +14,7 @@ use crate::kept::{Ended, Kept};
 use crate::ledger::LedgerError;
 use crate::node::{State, Why};
 use crate::observer::Served;
-use crate::plan::{Command, Plan};
+use crate::plan::{Command, Given, Plan, Run};
 
 /// The thunks that a reduction points to.
 fn further(reduction: &Reduction) -> BTreeSet<Name> {
@@ -145,6 +145,9 @@ impl Plan {
     /// Lets a thunk go on once all its dependencies have ended, which may be now.
     pub(crate) fn wait_for_all(&mut self, id: ThunkId, why: Why) {
         let (mut missing, mut failed) = (0, None);
+        // What was given up when it had been made again for another is needed here.
+        let lost: Vec<ThunkId> = self.graph.dependencies(id).filter(|&below| self.graph[below].given_up).collect();
+        lost.into_iter().for_each(|below| self.revive(below, false));
         for dependency in self.graph.dependencies(id) {
             match &self.graph[dependency].outcome {
                 None => missing += 1,
@@ -190,8 +193,10 @@ impl Plan {
         match why {
             Why::Inputs if node.depends && !node.volatile && !node.fresh => match self.inputs(id) {
                 Ok((thunk, resolved)) => {
-                    self.graph[id].state = State::Resolving;
-                    self.commands.push_back(Command::LookResolved { id, thunk, resolved });
+                    let node = &mut self.graph[id];
+                    node.state = State::Resolving;
+                    let round = node.round;
+                    self.commands.push_back(Command::LookResolved { id, round, thunk, resolved });
                 }
                 Err(cause) => self.fail(id, cause),
             },
@@ -273,8 +278,9 @@ impl Plan {
         thunk.is_none_or(|thunk| thunk.outputs.get(tag).is_some_and(|output| output.optional))
     }
 
-    pub(crate) fn resolved(&mut self, id: ThunkId, key: Name, found: Option<Reduction>) {
-        if self.graph[id].state != State::Resolving {
+    pub(crate) fn resolved(&mut self, id: ThunkId, round: u32, key: Name, found: Option<Reduction>) {
+        // With values from before one that it needs was made again, the key is another thunk's.
+        if self.graph[id].state != State::Resolving || self.graph[id].round != round {
             return;
         }
         self.graph[id].key = Some(Box::new(key));
@@ -306,9 +312,10 @@ impl Plan {
     }
 
     pub(crate) fn run_ended(&mut self, run: RunId, result: EngineResult) {
-        let Some((id, engine, log)) = self.runs.remove(&run) else { return };
+        let Some(Run { id, engine, log, given }) = self.runs.remove(&run) else { return };
         self.schedule.release(engine);
         self.summary.runs += 1;
+        self.graph[id].lingers = false;
         if self.graph[id].state == State::Unwinding {
             return self.begin(id);
         }
@@ -320,7 +327,7 @@ impl Plan {
         node.time.ran += ran;
         node.time.log.extend(ended(log.take(self.now), &result));
         match result {
-            EngineResult::Done(reduction) => self.executed(id, engine, ran, reduction),
+            EngineResult::Done(reduction) => self.executed(id, engine, ran, given, reduction),
             EngineResult::Failed(failure) => {
                 node.served = Served::Executed { engine: self.setup.engines[engine].clone() };
                 self.program_failed(id, failure);
@@ -336,7 +343,7 @@ impl Plan {
         }
     }
 
-    fn executed(&mut self, id: ThunkId, engine: usize, ran: Duration, reduction: Reduction) {
+    fn executed(&mut self, id: ThunkId, engine: usize, ran: Duration, given: Option<Given>, reduction: Reduction) {
         let node = &mut self.graph[id];
         if let Some(thunk) = &node.thunk {
             let declared = reduction.outputs.keys().all(|tag| thunk.outputs.contains_key(tag));
@@ -356,8 +363,9 @@ impl Plan {
             self.notice(format!("{label}: failed ({}), then succeeded; only the success counts", summarise(&first)));
         }
         self.setup.history.record(&kind, &label, ran);
-        if !self.grows(id, &reduction) {
-            self.executed_whole(id, reduction);
+        match given {
+            Some(given) => self.look_for_graphs(id, given, reduction),
+            None => self.executed_whole(id, reduction),
         }
     }
 
@@ -409,7 +417,8 @@ impl Plan {
     fn settle(&self, made: &mut Made) -> Result<(), Cause> {
         let Reference::Output(name, tag) = &made.object else { return Ok(()) };
         match self.kept(name)?.made(tag) {
-            Some(other) => *made = other,
+            Some(other) if made.mode == gg_recipe::UNSAID => *made = other,
+            Some(other) => made.object = other.object,
             None => return Err(Cause::Infrastructure(unwritten(name, &made.object))),
         }
         Ok(())
@@ -439,7 +448,18 @@ fn breach(thunk: Option<&Thunk>, reduction: &Reduction) -> Option<String> {
     /// So many files are named.
     const NAMED: usize = 3;
     let undeclared = &reduction.undeclared;
-    if undeclared.is_empty() || !thunk?.strict {
+    if !thunk?.strict {
+        return None;
+    }
+    for (stream, text) in [("output", &reduction.stdout), ("error", &reduction.stderr)] {
+        if text.len() > gg_worker::MOST_OUTPUT {
+            let most = gg_worker::MOST_OUTPUT >> 20;
+            return Some(format!(
+                "it wrote more than {most} MiB to standard {stream}; let it write to a file that is an output"
+            ));
+        }
+    }
+    if undeclared.is_empty() {
         return None;
     }
     let mut paths: Vec<String> = undeclared.keys().take(NAMED).map(ToString::to_string).collect();

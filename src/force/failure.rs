@@ -10,13 +10,13 @@ use gg_worker::{Failure, Status};
 /// How a thunk ended. In the reduction, every reference is a value.
 pub type Outcome = Result<Arc<Reduction>, Arc<ThunkFailure>>;
 
-/// Whether it was ended from outside, and may do better next time: by a signal, or since its time was over on a machine that may
-/// have been suspended or swapping. Also where a shell or driver between it and us said so: such report 128 plus the signal's
+/// Whether a signal ended the program, or a shell or driver between it and us said so: such report 128 plus the signal's
 /// number as their exit status (POSIX, Shell Command Language 2.8.2; Linux has 64 signals).
 pub(crate) fn by_signal(failure: &Failure) -> bool {
     match failure.status {
         Status::Exited(status) => (129..=192).contains(&status),
-        Status::Signalled(_) | Status::OverTime => true,
+        Status::Signalled(_) => true,
+        Status::OverTime => false,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::failure::Cause;
 use crate::ids::ThunkId;
 use crate::ledger::{Ledger, LedgerError};
 use crate::node::State;
-use crate::plan::{Command, Plan};
+use crate::plan::{Command, Given, Plan};
 
 /// The longest graph that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
@@ -90,21 +90,14 @@ fn keep(store: &dyn Ledger, growth: &Growth) -> Result<(), LedgerError> {
 }
 
 impl Plan {
-    /// Looks whether outputs that may be graphs are; `false` when none can be.
-    pub(crate) fn grows(&mut self, id: ThunkId, reduction: &Arc<Reduction>) -> bool {
-        let Some(thunk) = &self.graph[id].thunk else { return false };
+    /// Looks whether outputs that may be graphs are. What the program was given may have been made anew since.
+    pub(crate) fn look_for_graphs(&mut self, id: ThunkId, (thunk, resolved): Given, reduction: Arc<Reduction>) {
         let dynamic = |tag: &Tag| thunk.outputs.get(tag).is_some_and(|output| output.dynamic);
         if !reduction.outputs.keys().any(dynamic) {
-            return false;
+            return self.executed_whole(id, reduction);
         }
-        match self.inputs(id) {
-            Ok((thunk, resolved)) => {
-                self.graph[id].state = State::Growing;
-                self.commands.push_back(Command::Grow { id, thunk, resolved, reduction: reduction.clone() });
-            }
-            Err(cause) => self.fail(id, cause),
-        }
-        true
+        self.graph[id].state = State::Growing;
+        self.commands.push_back(Command::Grow { id, thunk, resolved, reduction });
     }
 
     pub(crate) fn grown(&mut self, id: ThunkId, grown: Result<Reduction, GrowError>) {

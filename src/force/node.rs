@@ -77,10 +77,16 @@ pub(crate) struct Node {
     pub thunk: Option<Arc<Thunk>>,
     pub kind: Arc<str>,
     pub label: Arc<str>,
-    /// Somebody outside of the graph asked for it.
+    /// Somebody outside of the graph asked for it, and has not taken that back.
     pub wanted: bool,
+    /// Somebody blocks, or did, until it has ended; that cannot be taken back.
+    pub awaited: bool,
     /// It ended as cancelled since nobody wanted it any more.
     pub given_up: bool,
+    /// It was given up, and an engine has not let go of it yet.
+    pub lingers: bool,
+    /// How often one that it needs was made again: what was found for it before is of another time.
+    pub round: u32,
     /// Its result must not outlive this process.
     pub volatile: bool,
     /// It, or one it depends on, is volatile: its name does not tell its result; the name with resolved inputs does.
@@ -166,7 +172,10 @@ impl Node {
             kind,
             label: label.into(),
             wanted: false,
+            awaited: false,
             given_up: false,
+            lingers: false,
+            round: 0,
             volatile,
             tainted: false,
             depth: 0,

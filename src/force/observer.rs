@@ -36,6 +36,8 @@ pub struct Finished {
     pub ended: Duration,
     /// What engines tried, in the order in which it ended; nothing when this is told for a second time.
     pub log: Vec<Attempt>,
+    /// Whether it was told before, and is told again to whoever has asked since.
+    pub again: bool,
 }
 
 /// Where a result is from.

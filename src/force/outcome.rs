@@ -80,8 +80,11 @@ impl Plan {
             Err(failure) => Ended::Failed(failure.clone()),
         });
         let report = !node.stand_in && (!node.reported || failed);
-        node.reported |= report;
-        self.settled(id, outcome, report);
+        // Nobody waits for what was given up, and whoever asks for it again must not take this for the answer.
+        if !node.given_up {
+            node.reported |= report;
+            self.settled(id, outcome, report, false);
+        }
         self.unended -= 1;
         let dependents: Vec<ThunkId> = self.graph.dependents(id).collect();
         for dependent in dependents {
@@ -102,7 +105,7 @@ impl Plan {
         if let (Err(failure), true, false) = (&outcome, was_eager, node.eager) {
             self.blame(failure);
         }
-        self.settled(id, outcome, true);
+        self.settled(id, outcome, true, true);
     }
 
     fn blame(&mut self, failure: &Arc<ThunkFailure>) {
@@ -112,7 +115,7 @@ impl Plan {
         }
     }
 
-    fn settled(&mut self, id: ThunkId, outcome: Outcome, report: bool) {
+    fn settled(&mut self, id: ThunkId, outcome: Outcome, report: bool, again: bool) {
         let ended = self.now;
         let node = &mut self.graph[id];
         let log = if report { std::mem::take(&mut node.time.log) } else { Vec::new() };
@@ -128,6 +131,7 @@ impl Plan {
             ready: node.time.ready,
             ended,
             log,
+            again,
         };
         self.commands.push_back(Command::Settled { done: Box::new(done), report });
     }

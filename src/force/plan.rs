@@ -35,7 +35,7 @@ pub(crate) enum Event {
     /// The cache's answer to [`Command::Look`].
     Looked { id: ThunkId, found: Option<Reduction> },
     /// The cache's answer to [`Command::LookResolved`], and the name that was looked up.
-    Resolved { id: ThunkId, key: Name, found: Option<Reduction> },
+    Resolved { id: ThunkId, round: u32, key: Name, found: Option<Reduction> },
     /// The answer to [`Command::Load`].
     Loaded { id: ThunkId, thunk: Result<Arc<Thunk>, LedgerError> },
     /// An execution ended.
@@ -73,7 +73,7 @@ pub(crate) enum Command {
     /// Ask the cache for this name's reduction.
     Look { id: ThunkId, name: Name },
     /// Ask the cache for the reduction of this thunk with these inputs resolved.
-    LookResolved { id: ThunkId, thunk: Arc<Thunk>, resolved: BTreeMap<Reference, Name> },
+    LookResolved { id: ThunkId, round: u32, thunk: Arc<Thunk>, resolved: BTreeMap<Reference, Name> },
     /// Read the thunk of this name.
     Load { id: ThunkId, name: Name },
     /// Look whether the outputs that may be graphs are, and take those up.
@@ -110,6 +110,18 @@ pub(crate) struct Setup {
     pub resupplies: bool,
 }
 
+/// An execution that has been started.
+pub(crate) struct Run {
+    pub id: ThunkId,
+    pub engine: EngineIndex,
+    pub log: RunLog,
+    /// What it was given, where it may write a graph, which may name that.
+    pub given: Option<Given>,
+}
+
+/// A thunk, and what its references stood for.
+pub(crate) type Given = (Arc<Thunk>, BTreeMap<Reference, Name>);
+
 /// The state of everything.
 pub(crate) struct Plan {
     pub(crate) setup: Setup,
@@ -119,7 +131,7 @@ pub(crate) struct Plan {
     pub(crate) commands: VecDeque<Command>,
     /// Thunks whose dependencies may all have ended, or of which one has failed.
     pub(crate) agenda: VecDeque<ThunkId>,
-    pub(crate) runs: HashMap<RunId, (ThunkId, EngineIndex, RunLog)>,
+    pub(crate) runs: HashMap<RunId, Run>,
     next_run: u64,
     /// A thunk that made a value, for each; from when the first one is lost.
     pub(crate) makers: Option<NameMap<ThunkId>>,
@@ -176,7 +188,7 @@ impl Plan {
             }
             Event::Withdraw(names) => self.withdraw(&names),
             Event::Looked { id, found } => self.looked(id, found),
-            Event::Resolved { id, key, found } => self.resolved(id, key, found),
+            Event::Resolved { id, round, key, found } => self.resolved(id, round, key, found),
             Event::Loaded { id, thunk } => self.loaded(id, thunk),
             Event::Ended { run, result } => self.run_ended(run, result),
             Event::Consulted { id, replacement } => self.consulted(id, replacement),
@@ -206,7 +218,7 @@ impl Plan {
         if let Some(id) = self.graph.find(&request.name) {
             return self.known(id, request);
         }
-        let Request { name, thunk, kind, label, volatile, eager } = request;
+        let Request { name, thunk, kind, label, volatile, eager, anew: _ } = request;
         let mut node = Node::new(name, thunk, self.words.kind(&kind), &label);
         node.volatile |= volatile;
         node.eager = eager;
@@ -224,7 +236,10 @@ impl Plan {
 
     /// What was first heard of as a dependency, or by its name, may be described now.
     fn known(&mut self, id: ThunkId, request: Request) -> ThunkId {
-        self.revive(id);
+        self.revive(id, request.anew);
+        if request.anew && self.graph[id].tainted {
+            self.renew(id);
+        }
         let node = &mut self.graph[id];
         let was_eager = node.eager;
         node.eager &= request.eager;
@@ -247,7 +262,7 @@ impl Plan {
     /// A thunk of which only the name is known.
     pub(crate) fn add_by_name(&mut self, name: Name) -> ThunkId {
         if let Some(id) = self.graph.find(&name) {
-            self.revive(id);
+            self.revive(id, false);
             return id;
         }
         self.add(Request {
@@ -257,6 +272,7 @@ impl Plan {
             label: String::new(),
             volatile: false,
             eager: false,
+            anew: false,
         })
     }
 
@@ -265,7 +281,7 @@ impl Plan {
         let node = &self.graph[id];
         let (kind, label) = (node.kind.to_string(), node.label.to_string());
         let (volatile, eager) = (node.volatile, node.eager);
-        self.add(Request { name: thunk.name(), thunk: Some(thunk), kind, label, volatile, eager })
+        self.add(Request { name: thunk.name(), thunk: Some(thunk), kind, label, volatile, eager, anew: false })
     }
 
     pub(crate) fn weight(&self, node: &Node) -> u64 {
@@ -282,7 +298,7 @@ impl Plan {
     pub fn wait(&mut self, now: Duration, name: Name) -> Option<Outcome> {
         self.now = self.now.max(now);
         let id = self.add_by_name(name);
-        self.graph[id].wanted = true;
+        self.graph[id].awaited = true;
         self.hurry(id);
         self.work_off();
         let node = &self.graph[id];
@@ -332,7 +348,9 @@ impl Plan {
         let run = RunId(self.next_run);
         let now = self.now;
         let log = RunLog::new(self.setup.engines[engine].clone(), now);
-        self.runs.insert(run, (id, engine, log.clone()));
+        let is_dynamic = thunk.outputs.values().any(|output| output.dynamic);
+        let given = is_dynamic.then(|| (thunk.clone(), resolved.clone()));
+        self.runs.insert(run, Run { id, engine, log: log.clone(), given });
         let node = &mut self.graph[id];
         let work = Work {
             id,
@@ -357,8 +375,8 @@ impl Plan {
         if std::mem::replace(&mut self.cancelled, true) {
             return;
         }
-        for &(id, engine, _) in self.runs.values() {
-            self.commands.push_back(Command::Cancel { engine, id });
+        for run in self.runs.values() {
+            self.commands.push_back(Command::Cancel { engine: run.engine, id: run.id });
         }
         self.end_the_rest();
     }

@@ -24,7 +24,7 @@ pub struct Policy {
     /// How often a thunk waits for a lost object to be brought back, and how often a thunk is run again to do so: for
     /// each object.
     pub repairs: u32,
-    /// Whether a program that failed is run once more before that is believed. Always done when a signal was involved.
+    /// Whether a program that failed is run once more before that is believed. Always done where a signal ended it.
     pub confirm: bool,
     /// Which of the ready thunks goes first.
     pub order: Order,

@@ -93,6 +93,10 @@ impl Plan {
     fn remake(&mut self, id: ThunkId, object: Name) -> bool {
         match &self.graph[id].outcome {
             None => return true,
+            Some(Ended::Failed(_)) if self.graph[id].given_up => {
+                self.revive(id, false);
+                return !self.graph[id].ended();
+            }
             Some(Ended::Failed(_)) => return false,
             Some(Ended::Made(_)) => {}
         }
@@ -102,22 +106,35 @@ impl Plan {
         if self.losses.count(id, object) > self.setup.policy.repairs {
             return false;
         }
+        let key = self.graph[id].key.as_deref().copied();
+        self.reset(id);
+        let node = &mut self.graph[id];
+        node.fresh = true;
+        node.state = State::Loading;
+        let forgotten = [Some(node.name), key];
+        let label = node.label.clone();
+        self.notice(format!("{label}: an output was lost from the store and is made again"));
+        self.commands.extend(forgotten.into_iter().flatten().map(Command::Forget));
+        self.prepare(id);
+        true
+    }
+
+    /// Takes the outcome from a thunk that has succeeded, and from those that need it what they know of it.
+    fn reset(&mut self, id: ThunkId) {
         let node = &mut self.graph[id];
         match &node.served {
             Served::FromCache => self.summary.cached -= 1,
             Served::Executed { .. } | Served::NotRun => self.summary.executed -= 1,
         }
         node.outcome = None;
-        node.fresh = true;
         node.tries = Tries { runs: node.tries.runs, ..Tries::default() };
         node.rank.urgent = false;
-        node.state = State::Loading;
-        let forgotten = [Some(node.name), node.key.as_deref().copied()];
-        let label = node.label.clone();
+        node.state = State::Unwinding;
         self.unended += 1;
-        self.notice(format!("{label}: an output was lost from the store and is made again"));
-        self.commands.extend(forgotten.into_iter().flatten().map(Command::Forget));
         for dependent in self.graph.dependents(id).collect::<Vec<_>>() {
+            // It may come out different this time: what was looked up with the old values does not tell this result.
+            let node = &mut self.graph[dependent];
+            (node.key, node.round) = (None, node.round + 1);
             match &mut self.graph[dependent].state {
                 State::Waiting { missing, .. } => *missing += 1,
                 State::Ready(rank) => {
@@ -125,11 +142,32 @@ impl Plan {
                     self.schedule.remove(self.graph[dependent].tries.banned, &rank);
                     self.wait_for_all(dependent, Why::Again);
                 }
+                State::Resolving => self.wait_for_all(dependent, Why::Inputs),
                 _ => {}
             }
         }
-        self.prepare(id);
-        true
+    }
+
+    /// Evaluates a thunk anew whose name does not tell its result, with all such that it needs: for a caller who asks again, and so
+    /// may see another date.
+    pub(crate) fn renew(&mut self, id: ThunkId) {
+        let mut renewed = Vec::new();
+        let mut stack = vec![id];
+        while let Some(id) = stack.pop() {
+            let node = &self.graph[id];
+            let is_made = matches!(&node.outcome, Some(Ended::Made(_)));
+            if self.cancelled || !node.tainted || !is_made || self.graph.would_wait_for_itself(id) {
+                continue;
+            }
+            self.reset(id);
+            let node = &mut self.graph[id];
+            (node.reported, node.key, node.held, node.served) = (false, None, None, Served::NotRun);
+            renewed.push(id);
+            stack.extend(self.graph.dependencies(id));
+        }
+        for id in renewed {
+            self.begin(id);
+        }
     }
 
     /// A caller found that an output of this thunk is lost. Returns the thunk to wait for.

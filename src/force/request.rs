@@ -19,4 +19,7 @@ pub struct Request {
     pub volatile: bool,
     /// A probe, whose failure is an answer: it is not confirmed by another run, and does not stop the build.
     pub eager: bool,
+    /// Evaluate it anew if it, or what it needs, has failed in this run, or its name does not tell its result: for a caller who
+    /// asks again later, when a disk has room again, or another day has begun.
+    pub anew: bool,
 }

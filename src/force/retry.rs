@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gg_ir::Thunk;
-use gg_worker::Failure;
+use gg_worker::{Failure, Status};
 
 use crate::failure::{Cause, by_signal};
 use crate::ids::{EngineIndex, ThunkId};
@@ -23,6 +23,8 @@ impl Plan {
                 let told = if by_signal(&failure) && !by_signal(&first) { first } else { Box::new(failure) };
                 self.fail(id, Cause::Program(told));
             }
+            // It has had its time; another would cost as much.
+            None if failure.status == Status::OverTime => self.fail(id, Cause::Program(Box::new(failure))),
             None if consults && !node.stand_in => {
                 node.tries.failed = Some(Box::new(failure.clone()));
                 node.state = State::Consulting;
@@ -35,7 +37,8 @@ impl Plan {
 
     fn confirm(&mut self, id: ThunkId, failure: Failure) {
         let node = &mut self.graph[id];
-        if by_signal(&failure) || self.setup.policy.confirm && !node.eager {
+        let killed = matches!(failure.status, Status::Signalled(_));
+        if killed || self.setup.policy.confirm && (by_signal(&failure) || !node.eager) {
             node.tries.failed = Some(Box::new(failure));
             self.wait_for_all(id, Why::Again);
         } else {

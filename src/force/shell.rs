@@ -223,12 +223,12 @@ impl Shell {
                         found: look_up(&*store, &name),
                     });
                 }
-                Command::LookResolved { id, thunk, resolved } => {
+                Command::LookResolved { id, round, thunk, resolved } => {
                     let store = self.store.clone();
-                    let unknown = Event::Resolved { id, key: thunk.name(), found: None };
+                    let unknown = Event::Resolved { id, round, key: thunk.name(), found: None };
                     self.ask(unknown, move || {
                         let key = with_values(&thunk, &resolved).name();
-                        Event::Resolved { id, key, found: look_up(&*store, &key) }
+                        Event::Resolved { id, round, key, found: look_up(&*store, &key) }
                     });
                 }
                 Command::Load { id, name } => {

@@ -41,13 +41,13 @@ impl Plan {
     pub fn snapshot(&self, now: Duration, capacity: &[usize], estimate: bool) -> Snapshot {
         let age = |id: ThunkId| now.saturating_sub(self.graph[id].time.since);
         let mut running: Vec<(Arc<str>, usize)> = self.setup.engines.iter().map(|name| (name.clone(), 0)).collect();
-        self.runs.values().for_each(|&(_, engine, _)| running[engine].1 += 1);
-        let oldest = self.runs.values().max_by_key(|(id, ..)| (age(*id), std::cmp::Reverse(*id)));
-        let oldest = oldest.map(|&(id, engine, _)| Running {
-            kind: self.graph[id].kind.clone(),
-            label: self.graph[id].label.clone(),
-            engine: self.setup.engines[engine].clone(),
-            age: age(id),
+        self.runs.values().for_each(|run| running[run.engine].1 += 1);
+        let oldest = self.runs.values().max_by_key(|run| (age(run.id), std::cmp::Reverse(run.id)));
+        let oldest = oldest.map(|run| Running {
+            kind: self.graph[run.id].kind.clone(),
+            label: self.graph[run.id].label.clone(),
+            engine: self.setup.engines[run.engine].clone(),
+            age: age(run.id),
         });
         let left = if estimate { self.left(now, capacity) } else { None };
         Snapshot { progress: self.progress(), running, oldest, left }

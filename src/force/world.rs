@@ -59,6 +59,7 @@ pub fn request(thunk: &Arc<Thunk>) -> Request {
         label,
         volatile: false,
         eager: false,
+        anew: false,
     }
 }
 
@@ -269,11 +270,11 @@ impl World {
     fn obey(&mut self, command: Command) -> Option<Event> {
         Some(match command {
             Command::Look { id, name } => Event::Looked { id, found: self.cache.get(&name).cloned() },
-            Command::LookResolved { id, thunk, resolved } => {
+            Command::LookResolved { id, round, thunk, resolved } => {
                 assert!(resolved.keys().all(|reference| thunk.dependencies().any(|name| name == reference.name())));
                 let text = format!("{:?} {:?}", thunk.function.args, resolved.values());
                 let key = Name::of(Kind::Thunk, text.as_bytes());
-                Event::Resolved { id, key, found: self.cache.get(&key).cloned() }
+                Event::Resolved { id, round, key, found: self.cache.get(&key).cloned() }
             }
             Command::Load { id, name } => {
                 let found = self.thunks.get(&name).cloned();

@@ -12,6 +12,9 @@ use crate::{Graph, RecipeError, Result, Sealed, Source, Sources, Text, seal_all}
 /// The first line of a graph.
 pub const HEADER: &[u8] = b"gg-graph 1\n";
 
+/// The mode of an output that another thunk writes, where it is that thunk's to say.
+pub const UNSAID: u32 = 0;
+
 /// What follows the first line.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +69,10 @@ pub fn grow(content: &[u8], parent: &Parent<'_>) -> Result<Growth> {
     let mut sources = FromParent { thunk: &values, made: parent.made, values: Vec::new() };
     let thunks = seal_all(&written.thunks, Some(&values), &mut sources).map_err(|error| error.within("thunks"))?;
     let output = match input_beside(&written.output, &thunks, &mut sources).map_err(|error| error.within("output"))? {
+        // Of what another thunk writes, the mode is known when it has.
+        Input::File { object, .. } if object.thunk().is_some() && written.output.mode.is_none() => {
+            Made { object, mode: UNSAID }
+        }
         Input::File { object, mode } => Made { object, mode },
         _ => return Err(RecipeError::new("output: it has to be a file")),
     };
@@ -115,5 +122,20 @@ impl Sources for FromParent<'_> {
         }
         let kind = source.kinds().first().copied().unwrap_or_default();
         Err(RecipeError::new(format!("{kind}: what runs in a sandbox cannot name that")))
+    }
+
+    fn admit(&mut self, input: &Input) -> Result<()> {
+        let is_same = |known: &Input| match (known, input) {
+            (Input::File { object: known, .. }, Input::File { object, .. }) => known == object,
+            (known, input) => known == input,
+        };
+        let written = self.values.iter().map(|content| file(Name::of_value(content)));
+        let made = self.made.values().map(|made| Input::File { object: made.object.clone(), mode: made.mode });
+        if self.thunk.inputs.values().any(is_same) || made.chain(written).any(|known| is_same(&known)) {
+            return Ok(());
+        }
+        Err(RecipeError::new(
+            "the thunk that states this has not seen it: it is none of its inputs, and not made by it",
+        ))
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! - `recipe`: [`Recipe`], [`Source`], [`Target`]: the JSON form
 //! - `text`: [`Text`]: strings that need not be UTF-8
+//! - `unique`: objects in which no key is said twice
 //! - `seal`: [`seal()`], [`Sources`]: from a recipe to a thunk
 //! - `graph`: [`Graph`], [`seal_all`]: many recipes, in an order in which each follows those that it uses
 //! - `grow`: [`grow()`]: what a program wrote in place of an output
@@ -24,12 +25,13 @@ mod grow;
 mod recipe;
 mod seal;
 mod text;
+mod unique;
 #[cfg(test)]
 mod vectors;
 
 pub use error::{RecipeError, Result};
-pub use graph::{Graph, MOST_THUNKS, Sealed, seal_all};
-pub use grow::{Growth, HEADER, Parent, grow, is_graph};
+pub use graph::{Graph, MOST_INPUTS, MOST_THUNKS, Sealed, seal_all, seal_each};
+pub use grow::{Growth, HEADER, Parent, UNSAID, grow, is_graph};
 pub use recipe::{Described, Recipe, Source, Target};
-pub use seal::{Sources, seal};
+pub use seal::{Sources, octal, seal};
 pub use text::Text;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Text;
+use crate::{Text, unique};
 
 /// One computation. What is left out is inherited where [`Recipe::inherit`] says so, and has a default else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -36,7 +36,7 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<Text>>,
     /// The whole environment \[empty].
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional")]
     pub env: Option<BTreeMap<String, Text>>,
     /// The working directory \[/].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,10 +45,10 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
     /// What is visible, by absolute path; `null` takes an inherited one away.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique::map")]
     pub inputs: BTreeMap<String, Option<Source>>,
     /// What it writes, by tag \[nothing].
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "unique::optional")]
     pub outputs: Option<BTreeMap<String, Target>>,
     /// How long it may take, in seconds \[as long as the engine allows].
     #[serde(skip_serializing_if = "Option::is_none")]

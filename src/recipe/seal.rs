@@ -15,7 +15,18 @@ pub trait Sources {
     /// # Errors
     /// [`RecipeError`] for a source that cannot be had here.
     fn input(&mut self, source: &Source) -> Result<Input>;
+
+    /// Whether what is named by its hash may be an input, since it can be had here.
+    ///
+    /// # Errors
+    /// [`RecipeError`] where it may not.
+    fn admit(&mut self, _: &Input) -> Result<()> {
+        Ok(())
+    }
 }
+
+/// What a sandbox makes by itself, whatever is put there.
+const OWN: &[&str] = &["/dev", "/proc"];
 
 /// The permission bits of a file of which nothing is said.
 const MODE: u32 = 0o644;
@@ -70,6 +81,9 @@ pub fn seal(recipe: &Recipe, parent: Option<&Thunk>, sources: &mut dyn Sources) 
     for (at, source) in &recipe.inputs {
         let within = |error: RecipeError| error.within(at).within("inputs");
         let key = path(at.as_bytes()).map_err(within)?;
+        if let Some(own) = OWN.iter().find(|own| key.as_path().starts_with(own)).filter(|_| !Thunk::is_stream(&key)) {
+            return Err(within(RecipeError::new(format!("the sandbox has a {own} of its own"))));
+        }
         match source {
             Some(source) => drop(inputs.insert(key, input(source, sources).map_err(within)?)),
             None => drop(inputs.remove(&key)),
@@ -79,6 +93,7 @@ pub fn seal(recipe: &Recipe, parent: Option<&Thunk>, sources: &mut dyn Sources) 
         (Some(outputs), _) => outputs.iter().map(output).collect::<Result<_>>()?,
         (None, parent) => parent.map(|parent| parent.outputs.clone()).unwrap_or_default(),
     };
+    distinct(&outputs)?;
     if recipe.timeout == Some(0) {
         return Err(RecipeError::new("timeout: it has to be a second at least"));
     }
@@ -118,24 +133,33 @@ pub(crate) fn input(source: &Source, sources: &mut dyn Sources) -> Result<Input>
             if name.kind() != gg_ir::Kind::Value {
                 return Err(RecipeError::new("tree: a tree is a value, and this is the name of a thunk"));
             }
-            Input::Tree(name)
+            let tree = Input::Tree(name);
+            sources.admit(&tree).map_err(|error| error.within("tree"))?;
+            tree
         }
         Source { object: Some(text), .. } => {
             let object: Reference = text.parse().map_err(|error| RecipeError::new(format!("object: {error}")))?;
-            Input::File { object, mode: MODE }
+            let file = Input::File { object, mode: MODE };
+            sources.admit(&file).map_err(|error| error.within("object"))?;
+            file
         }
         other => sources.input(other)?,
     };
     if let Some(text) = &source.mode {
-        let wanted = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
         let wanted =
-            wanted.ok_or_else(|| RecipeError::new(format!("mode: {text:?} is not up to four octal digits")))?;
+            octal(text).ok_or_else(|| RecipeError::new(format!("mode: {text:?} is not up to four octal digits")))?;
         match &mut input {
             Input::File { mode, .. } => *mode = wanted,
             _ => return Err(RecipeError::new("mode: only a file has one")),
         }
     }
     Ok(input)
+}
+
+/// Permission bits: one to four octal digits.
+pub fn octal(text: &str) -> Option<u32> {
+    let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    digits.then(|| u32::from_str_radix(text, 8).ok()).flatten()
 }
 
 /// An input with this content.
@@ -156,6 +180,24 @@ fn output((tag, target): (&String, &Target)) -> Result<(Tag, Output)> {
         return Err(within(RecipeError::new("the root is no file that can be written")));
     }
     Ok((key, output))
+}
+
+/// Two outputs cannot be one file, nor one be below the other.
+fn distinct(outputs: &BTreeMap<Tag, Output>) -> Result<()> {
+    let mut paths: Vec<&AbsPath> = outputs.values().map(|output| &output.path).collect();
+    // By their parts, so that what is below a path follows it.
+    paths.sort_by(|a, b| a.as_path().cmp(b.as_path()));
+    for pair in paths.windows(2) {
+        let [path, next] = pair else { continue };
+        if path == next {
+            return Err(RecipeError::new(format!("{path} is an output twice")).within("outputs"));
+        }
+        if next.as_path().starts_with(path.as_path()) {
+            let what = format!("{next} is below the output {path}, which is a file");
+            return Err(RecipeError::new(what).within("outputs"));
+        }
+    }
+    Ok(())
 }
 
 /// An absolute path in its only spelling.

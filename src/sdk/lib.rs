@@ -30,7 +30,7 @@
 //! # Layout
 //!
 //! - `session`: [`Session`], [`Options`]; `pipe`: the `gg` behind it
-//! - `thunk`: [`Thunk`], [`Input`]: what is stated
+//! - `thunk`: [`Thunk`], [`Input`]: what is stated; `stating`: what becomes of that before it is sent
 //! - `outcome`: [`Outcome`], [`Value`]: what it came to; `pending`: [`Pending`]
 //! - `graph`: [`Graph`], for programs that run as thunks
 //! - `error`: [`Error`], [`Failure`]
@@ -41,6 +41,7 @@ mod outcome;
 mod pending;
 mod pipe;
 mod session;
+mod stating;
 mod thunk;
 
 pub use error::{Error, Failure, Result};

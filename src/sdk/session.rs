@@ -12,7 +12,11 @@ use crate::error::{Error, Result};
 use crate::outcome::{Outcome, Value};
 use crate::pending::{Pending, Request, Slot};
 use crate::pipe::{Pipe, Told};
+use crate::stating::keep;
 use crate::thunk::{Thunk, recipes};
+
+/// Thunks that are asked for in one request.
+const WANTED: usize = 1000;
 
 /// How a session is started.
 #[derive(Clone, Debug, Default)]
@@ -97,17 +101,29 @@ impl Session {
         one.pop().unwrap_or_default()
     }
 
-    /// Begins to force many thunks, with those that they use stated once.
+    /// Begins to force many thunks, with those that they use stated once for each thousand of them. Waits until gg has the
+    /// contents among their inputs that are long.
     pub fn submit_all<'a>(&self, thunks: impl IntoIterator<Item = &'a Thunk>) -> Vec<Pending> {
         let wanted: Vec<&Thunk> = thunks.into_iter().collect();
-        let (recipes, keys) = recipes(&wanted);
+        wanted.chunks(WANTED).flat_map(|some| self.submit_some(some)).collect()
+    }
+
+    fn submit_some(&self, wanted: &[&Thunk]) -> Vec<Pending> {
+        let (mut recipes, keys) = recipes(wanted);
+        let mut refused = keep(&mut recipes, &self.pipe);
         let mut slots: HashMap<String, Vec<Arc<Slot>>> = HashMap::new();
         let made = Arc::new(Request { pipe: Arc::downgrade(&self.pipe), id: OnceLock::new() });
         let mut pending = Vec::with_capacity(wanted.len());
-        for key in &keys {
+        for key in keys {
             let slot = Arc::new(Slot::default());
             slots.entry(key.clone()).or_default().push(Arc::clone(&slot));
-            pending.push(Pending { slot, request: Arc::clone(&made), key: key.clone() });
+            pending.push(Pending { slot, request: Arc::clone(&made), key });
+        }
+        for (key, error) in refused.drain() {
+            slots.remove(&key).into_iter().flatten().for_each(|slot| slot.fill(Err(error.clone())));
+        }
+        if slots.is_empty() {
+            return pending;
         }
         let mut want: Vec<&String> = slots.keys().collect();
         want.sort();
@@ -137,7 +153,8 @@ impl Session {
     /// Keeps content, so that it need not be sent with each thunk that has it as an input.
     ///
     /// # Errors
-    /// [`Error::Gone`]; [`Error::Infrastructure`] when it cannot be kept.
+    /// [`Error::Request`] for what is too long for one request (some 250 MiB; a file can be longer); [`Error::Infrastructure`] when it
+    /// cannot be kept; [`Error::Gone`].
     pub fn put(&self, content: impl AsRef<[u8]>) -> Result<Value> {
         let text = gg_recipe::Text(content.as_ref().to_vec());
         match json!(text) {

@@ -13,10 +13,32 @@ use crate::outcome::Value;
 #[derive(Clone, Debug)]
 pub struct Thunk(Arc<Stated>);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Stated {
     recipe: Recipe,
+    /// The inputs that are outputs of others; no path of these is one of the recipe's own inputs.
     uses: BTreeMap<String, (Thunk, Option<String>)>,
+}
+
+impl std::fmt::Debug for Stated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without what is used in turn, of which there may be very many, one in the other.
+        let uses: Vec<&String> = self.uses.keys().collect();
+        f.debug_struct("Stated").field("recipe", &self.recipe).field("uses", &uses).finish()
+    }
+}
+
+impl Drop for Stated {
+    fn drop(&mut self) {
+        // One after the other: a chain of very many, each dropped by the one before, would be too much for the stack.
+        let mut stack: Vec<Thunk> = Vec::new();
+        stack.extend(std::mem::take(&mut self.uses).into_values().map(|(used, _)| used));
+        while let Some(thunk) = stack.pop() {
+            if let Some(mut stated) = Arc::into_inner(thunk.0) {
+                stack.extend(std::mem::take(&mut stated.uses).into_values().map(|(used, _)| used));
+            }
+        }
+    }
 }
 
 /// What a thunk finds at a path.
@@ -112,11 +134,16 @@ impl Thunk {
         self.change(|it| it.recipe.cwd = Some(path.into().into()))
     }
 
-    /// What it finds at a path.
+    /// What it finds at a path; what was said of this path before is forgotten.
     pub fn input(self, path: impl Into<String>, input: impl Into<Input>) -> Self {
         let path = path.into();
         let source = match input.into() {
-            Input::Output(thunk, tag) => return self.change(|it| drop(it.uses.insert(path, (thunk, tag)))),
+            Input::Output(thunk, tag) => {
+                return self.change(|it| {
+                    it.recipe.inputs.remove(&path);
+                    it.uses.insert(path, (thunk, tag));
+                });
+            }
             Input::Content(content) => match String::from_utf8(content) {
                 Ok(text) => Source { text: Some(text), ..Source::default() },
                 Err(error) => {
@@ -130,7 +157,10 @@ impl Thunk {
             Input::Symlink(target) => Source { symlink: Some(target.into()), ..Source::default() },
             Input::Directory => Source { directory: Some(true), ..Source::default() },
         };
-        self.change(|it| drop(it.recipe.inputs.insert(path, Some(source))))
+        self.change(|it| {
+            it.uses.remove(&path);
+            it.recipe.inputs.insert(path, Some(source));
+        })
     }
 
     /// A file that it must write.
@@ -230,6 +260,33 @@ mod tests {
         let inputs = &recipes[&keys[0]].inputs;
         assert_eq!(inputs["/b"].as_ref().unwrap().thunk.as_ref(), Some(&keys[1]));
         assert_eq!(inputs["/a"], recipes[&keys[1]].inputs["/a"]);
+    }
+
+    #[test]
+    fn the_last_input_of_a_path_counts() {
+        let a = Thunk::program("a").output("o", "/o");
+        let text = Thunk::program("b").input("/a", &a).input("/a", "text");
+        let (stated, keys) = recipes(&[&text]);
+        assert_eq!(stated.len(), 1);
+        assert_eq!(stated[&keys[0]].inputs["/a"].as_ref().and_then(|it| it.text.as_deref()), Some("text"));
+        let (stated, keys) = recipes(&[&text.clone().input("/a", &a)]);
+        assert_eq!(stated.len(), 2);
+        let source = stated[&keys[0]].inputs["/a"].as_ref();
+        assert!(source.is_some_and(|it| it.thunk.is_some() && it.text.is_none()), "{source:?}");
+    }
+
+    #[test]
+    fn a_long_chain_is_no_recursion() {
+        let mut last = Thunk::program("a").output("o", "/o");
+        for _ in 0..200_000 {
+            last = Thunk::program("a").input("/a", &last).output("o", "/o");
+        }
+        assert!(format!("{last:?}").len() < 10_000);
+        assert_eq!(recipes(&[&last]).0.len(), 200_001);
+        // Some of it is still needed.
+        let middle = last.0.uses["/a"].0.clone();
+        drop(last);
+        drop(middle);
     }
 
     #[test]

@@ -85,15 +85,24 @@ impl Temporary {
     }
 }
 
+/// Whether something is there that is neither a file nor a link nor a directory.
+fn is_special(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| !(meta.is_file() || meta.is_symlink() || meta.is_dir()))
+}
+
 impl Store {
     /// Puts a copy of an object at `to`, with exactly the permission bits `mode`, and the time of modification `mtime` if
-    /// one is given. The file appears at once and whole, in place of whatever file or symbolic link is there. Its bytes
-    /// are checked against the name on the way.
+    /// one is given. The file appears at once and whole, in place of whatever file or symbolic link is there; a device stays what
+    /// it is. Its bytes are checked against the name on the way.
     ///
     /// # Errors
     /// [`StoreError::Missing`] and [`StoreError::Corrupt`] as [`Store::read`]; [`StoreError::Full`],
     /// [`StoreError::ReadOnly`] and their kin for the destination, which is then as it was.
     pub fn copy_out(&self, name: &Name, to: &Path, mode: u32, mtime: Option<SystemTime>) -> Result<Stamp> {
+        if is_special(to) {
+            let error = io::Error::other("a device, a pipe or a socket is there, which no file is put in place of");
+            return Err(at("write", to)(error));
+        }
         let temporary = self.filled(name, to)?;
         temporary.file.set_permissions(Permissions::from_mode(mode & 0o7777)).map_err(at("set the mode of", to))?;
         if let Some(mtime) = mtime {

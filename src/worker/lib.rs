@@ -88,7 +88,7 @@ pub mod wire;
 
 pub use cancel::Cancel;
 pub use error::{Result, WorkerError};
-pub use inside::worker_main;
+pub use inside::{MOST_OUTPUT, worker_main};
 pub use job::{Failure, Job, Outcome, Spent, Status};
 pub use library::missing_library;
 pub use plain::Materialise;

@@ -10,11 +10,12 @@ import base64
 import functools
 import json
 import os
-import pickle as pickling
 import sys
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union, overload
 
-from .graph import Graph, Input, Output, Source, Thunk, Word, make, word
+from .carried import checked_json, pickled
+from .graph import Graph, Input, Output, Source, Thunk, Word, listed, make, unworded, word
+from .mentions import mentioned
 
 __all__ = ["Function", "function"]
 
@@ -22,19 +23,30 @@ __all__ = ["Function", "function"]
 PLACE = "/.gg-call"
 CALL = PLACE + "/call.json"
 RESULT = PLACE + "/result"
+#: With what a dynamic call runs, which is what the calls that it states run with as well.
+HOST = PLACE + "/host.json"
 #: What a worker runs.
 PROGRAM = "from gg.worker import run; run()"
 #: What the main program's module is called where it is not the main program.
 MAIN = "__gg_main__"
 #: Characters of a call that its label shows.
 LABEL = 80
+#: The options that say what is captured.
+NEEDS = ("programs", "packages", "also")
+#: Why a call is not to be returned.
+NOT_DYNAMIC = (
+    "which a function can do that is declared so: @gg.function(dynamic=True); "
+    "to call one here and now, say FUNCTION.function(...)"
+)
 
 
 class Worker:
     """The call that this process is about, if it is one."""
 
-    #: The thunk's own inputs that are arguments; None where this is no worker.
-    arguments: Optional[List[str]] = None
+    #: Whether it is.
+    running = False
+    #: What :data:`HOST` says; None where the call is not dynamic, so that it cannot state any others.
+    host: Optional[Dict[str, Any]] = None
 
 
 def located(function: Callable[..., Any]) -> Dict[str, str]:
@@ -42,35 +54,24 @@ def located(function: Callable[..., Any]) -> Dict[str, str]:
     qualified = function.__qualname__
     if "<" in qualified:
         raise TypeError(f"{qualified} is not at the top of its module, so it cannot be found there again")
-    module = sys.modules[function.__module__]
+    name = function.__module__
+    module = sys.modules[name]
     path = getattr(module, "__file__", None)
     if path is None or not os.path.isfile(path):
-        raise TypeError(
-            f"{qualified} is in no file (module {function.__module__}), and a thunk needs the text of its module"
-        )
-    path = os.path.realpath(path)
-    name = function.__module__
+        raise TypeError(f"{qualified} is in no file (module {name}), and a thunk needs the text of its module")
+    path = os.path.abspath(path)
+    if name in ("__main__", "__mp_main__", MAIN):
+        # Of a program that is run as a module (python -m), the package, from which it may import by relative names.
+        name, package = MAIN, getattr(getattr(module, "__spec__", None), "parent", None) or ""
+    else:
+        package = name if os.path.basename(path) == "__init__.py" else name.rpartition(".")[0]
     root = os.path.dirname(path)
-    for _ in range(name.count(".") + (os.path.basename(path) == "__init__.py")):
+    for _ in package.split(".") if package else ():
         root = os.path.dirname(root)
-    return {"module": MAIN if name == "__main__" else name, "file": path, "root": root, "function": qualified}
-
-
-def checked_json(value: Any, what: str) -> str:
-    """JSON from which the same value can be read."""
-    try:
-        text = json.dumps(value, allow_nan=False)
-        same = json.loads(text) == value
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"{what} cannot be said in JSON ({error}): use what JSON has, or @gg.function(pickle=True)"
-        ) from error
-    if not same:
-        raise TypeError(
-            f"{what} is not the same after JSON (a tuple, keys that are no str?): "
-            "use what JSON has, or @gg.function(pickle=True)"
-        )
-    return text
+    # A module that is a link is imported by the link's name.
+    real = os.path.realpath(root)
+    path = os.path.join(real, os.path.relpath(path, root))
+    return {"module": name, "package": package, "file": path, "root": real, "function": qualified}
 
 
 class Function:
@@ -87,8 +88,6 @@ class Function:
         path, a :class:`gg.Value`, an output or a source is given to it as a path of its sandbox.
         """
         inputs: Dict[str, Optional[Input]] = {}
-        # Whatever they are called in this process's own thunk, from which they would be inherited.
-        taken = {path: None for path in Worker.arguments or ()}
 
         def stated(value: Any) -> Tuple[str, Any]:
             place = f"{PLACE}/arguments/{len(inputs)}"
@@ -100,11 +99,11 @@ class Function:
                 return "path", place
             if isinstance(value, os.PathLike):
                 place = f"{place}/{os.path.basename(os.path.abspath(value))}"
-                inputs[place] = value if Worker.arguments is None else Graph.input(os.path.abspath(value))
+                inputs[place] = Graph.input(os.path.abspath(value)) if Worker.running else value
                 return "path", place
             what = f"an argument of {self.function.__qualname__}"
             if self.pickle:
-                return "pickled", base64.b64encode(pickling.dumps(value, protocol=4)).decode("ascii")
+                return "pickled", base64.b64encode(pickled(value, what)).decode("ascii")
             return "value", json.loads(checked_json(value, what))
 
         found = located(self.function)
@@ -113,61 +112,83 @@ class Function:
             "args": [stated(value) for value in args],
             "kwargs": {name: stated(value) for name, value in kwargs.items()},
         }
-        call["arguments"] = list(inputs)
-        inputs = {**taken, **inputs, CALL: json.dumps(call)}
+        inputs[CALL] = json.dumps(call)
         said = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
-        label = f"{self.function.__qualname__}({', '.join(said)})"
+        label = f"{self.function.__qualname__}({', '.join(said)})".encode("utf-8", "backslashreplace").decode("utf-8")
         label = label if len(label) <= LABEL else label[: LABEL - 1] + "…"
-        if Worker.arguments is not None:
-            return self._within(inputs, label)
-        return self._stated(found["root"], found["file"], inputs, label)
+        return self._within(inputs, label) if Worker.running else self._stated(found, inputs, label)
 
-    def _stated(self, root: str, path: str, inputs: Mapping[str, Optional[Input]], label: str) -> Thunk:
-        options = self._options
-        also = [os.path.abspath(os.fspath(it)) for it in options["also"]]
-        package = self.function.__module__.partition(".")[0]
-        if os.path.dirname(path) != root:
+    def _needs(self) -> Dict[str, List[Any]]:
+        """What is to be captured besides its module, as it was said."""
+        return {name: [word(it) for it in self._options[name]] for name in NEEDS}
+
+    def _stated(self, found: Mapping[str, str], inputs: Mapping[str, Optional[Input]], label: str) -> Thunk:
+        # What a dynamic one calls runs with what this one comes with.
+        needs: Dict[str, List[Any]] = {name: [] for name in NEEDS}
+        for it in mentioned(self, Function) if self._options["dynamic"] else [self]:
+            for name, own in it._needs().items():
+                needs[name].extend(one for one in own if one not in needs[name])
+        also = [word(os.path.abspath(unworded(it))) for it in needs["also"]]
+        if found["package"]:
             # What a module of a package imports by relative names.
-            also.append(os.path.join(root, package))
+            also.append(word(os.path.join(found["root"], found["package"].partition(".")[0])))
         asked = {
             "program": word(sys.executable),
-            "args": [word(path)],
-            "programs": [word(it) for it in options["programs"]],
-            "packages": ["gg", *options["packages"]],
-            "also": [word(it) for it in also],
+            "args": [word(found["file"])],
+            "programs": needs["programs"],
+            "packages": ["gg", *needs["packages"]],
+            "also": also,
         }
-        capture = {name: value for name, value in asked.items() if value}
+        more: Dict[str, Any] = {"capture": {name: value for name, value in asked.items() if value}}
+        if self._options["dynamic"]:
+            more["host"] = needs
+        return self._made({"args": ["-c", PROGRAM]}, {}, inputs, label, more)
+
+    def _within(self, inputs: Mapping[str, Optional[Input]], label: str) -> Thunk:
+        """Of a call that another call states. All is said, and nothing inherited, so that it runs as it would if it
+        were forced by itself: the other one's environment, and how long that may run, are none of its affair."""
+        host = Worker.host
+        if host is None:
+            return self._made({"inherit": True}, {}, inputs, label, {"refused": NOT_DYNAMIC})
+        seen: Dict[str, Optional[Input]] = {path: Graph.input(path) for path in host["inputs"]}
+        if self._options["dynamic"]:
+            seen[HOST] = Graph.input(HOST)
+        more = {}
+        for name, needed in self._needs().items():
+            lacking = [str(unworded(it)) for it in needed if it not in host["needs"][name]]
+            if lacking:
+                # Said when it is returned: a module may make what it does not use.
+                more["refused"] = (
+                    f"{self.function.__qualname__} needs {name}={lacking!r}, with which what calls it did not come: "
+                    f"say {name}={lacking!r} of the function that is forced, too"
+                )
+        fields = {"executable": host["executable"], "args": [host["name"], "-c", PROGRAM]}
+        return self._made(fields, host["env"], {**seen, **inputs}, label, more)
+
+    def _made(
+        self,
+        fields: Dict[str, Any],
+        env: Mapping[str, Any],
+        inputs: Mapping[str, Optional[Input]],
+        label: str,
+        more: Mapping[str, Any],
+    ) -> Thunk:
+        options = self._options
+        fields["env"] = {**env, **{name: word(value) for name, value in (options["env"] or {}).items()}}
         return make(
-            {"args": ["-c", PROGRAM]},
+            fields,
             inputs,
             base="/",
             outputs={"out": RESULT},
             optional=(),
             dynamic=options["dynamic"],
-            env=options["env"],
+            env=None,
             timeout=options["timeout"],
             volatile=options["volatile"],
             strict=None,
             label=label,
-            more={"capture": capture, "read": self._read},
+            more={**more, "read": self._read},
         )
-
-    def _within(self, inputs: Mapping[str, Optional[Input]], label: str) -> Thunk:
-        thunk = make(
-            {"inherit": True},
-            inputs,
-            base="/",
-            outputs={"out": RESULT},
-            optional=(),
-            dynamic=self._options["dynamic"],
-            env=None,
-            timeout=self._options["timeout"],
-            volatile=self._options["volatile"] or None,
-            strict=None,
-            label=label,
-            more={"read": self._read},
-        )
-        return thunk
 
     @property
     def _read(self) -> str:
@@ -215,7 +236,8 @@ def function(
 
     With ``dynamic`` the function may return a call in place of a value, also one whose arguments are calls: these are
     thunks in turn, forced in parallel, each once. What is called so has to be in the same module, or in one that it
-    imports.
+    imports. Each has its own options; the ``packages``, ``programs`` and ``also`` of functions that are named in the
+    text of this one, or of what that names, come with this one, and what needs others is refused.
 
     ``packages``, ``programs``, ``also``, ``env``, ``timeout`` and ``volatile`` are as for :func:`gg.thunk`.
 
@@ -239,9 +261,9 @@ def function(
     3
     """
     options = {
-        "packages": tuple(packages),
-        "programs": tuple(programs),
-        "also": tuple(also),
+        "packages": listed(packages, "packages"),
+        "programs": listed(programs, "programs"),
+        "also": listed(also, "also"),
         "pickle": pickle,
         "dynamic": dynamic,
         "env": env,

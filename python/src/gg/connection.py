@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import queue
@@ -12,6 +11,7 @@ import weakref
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence
 
 from .errors import Cancelled, Error, InfrastructureError, RequestError, error_of
+from .wire import utf8
 
 PROTOCOL = 1
 #: Bytes that gg takes as one request.
@@ -36,7 +36,7 @@ class Listener(Protocol):
         """The final answer: exactly once."""
 
 
-class _Slot:
+class Slot:
     """Somebody who waits for one answer."""
 
     def __init__(self) -> None:
@@ -51,6 +51,13 @@ class _Slot:
         self.answer, self.error = answer, error
         self.done.set()
 
+    def wait(self) -> Dict[str, Any]:
+        """The answer."""
+        self.done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.answer or {}
+
 
 class Connection:
     """Starts ``command``, says hello, and hands out what it answers. Usable from all threads."""
@@ -62,6 +69,8 @@ class Connection:
         self._closing = False
         self._broken: Optional[Error] = None
         self._said = b""
+        #: The names of contents that this gg keeps, by their SHA-256.
+        self.kept: Dict[bytes, str] = {}
         # What is to be written and what is to be told: neither the reader nor a caller ever waits for the other side.
         self._outgoing: "queue.SimpleQueue[Optional[bytes]]" = queue.SimpleQueue()
         self._told: "queue.SimpleQueue[Optional[Callable[[], None]]]" = queue.SimpleQueue()
@@ -101,10 +110,14 @@ class Connection:
 
     def request(self, what: str, fields: Mapping[str, Any], listener: Listener) -> int:
         """Sends a request; what comes of it goes to the listener, from another thread."""
+        return self.send(utf8({"do": what, **fields}), listener)
+
+    def send(self, body: bytes, listener: Listener) -> int:
+        """As :meth:`request`, of one that is written as JSON, but for its id."""
         with self._lock:
             self._next += 1
             request = self._next
-        line = json.dumps({"id": request, "do": what, **fields}).encode("ascii") + b"\n"
+        line = b'{"id": %d, %s\n' % (request, body[1:])
         if len(line) >= LONGEST:
             raise RequestError(
                 f"a request of {len(line)} bytes, and gg takes {LONGEST}: state large contents as gg.file(PATH)"
@@ -120,22 +133,21 @@ class Connection:
 
     def ask(self, what: str, **fields: Any) -> Dict[str, Any]:
         """Sends a request and waits for its answer."""
-        slot = _Slot()
+        slot = Slot()
         request = self.request(what, {name: value for name, value in fields.items() if value is not None}, slot)
         try:
-            slot.done.wait()
+            return slot.wait()
+        except Error:
+            raise
         except BaseException:
             self.cancel(request)
             raise
-        if slot.error is not None:
-            raise slot.error
-        return slot.answer or {}
 
     def cancel(self, request: int, keys: Optional[List[str]] = None) -> None:
         """Ends a request, if it has not been answered; or of a ``force``, what has these keys."""
         fields: Dict[str, Any] = {"of": request} if keys is None else {"of": request, "keys": keys}
         try:
-            self.request("cancel", fields, _Slot())
+            self.request("cancel", fields, Slot())
         except Error:
             # Then it has ended with all others.
             pass
@@ -195,11 +207,22 @@ class Connection:
             return
         error = error_of(message["error"]) if "error" in message else None
         if request is None:
-            raise ValueError(error)
+            self._stray(error or InfrastructureError(f"an answer to nothing: {message!r}"))
+            return
         with self._lock:
             listener = self._listeners.pop(request, None)
         if listener is not None:
             listener.ended(message.get("ok"), error)
+
+    def _stray(self, error: Error) -> None:
+        """gg could not tell which request it did not understand. If there is one only, it is that; if there are
+        several, they are not to fail for it, and what was said is told like all that gg says."""
+        with self._lock:
+            listener = self._listeners.popitem()[1] if len(self._listeners) == 1 else None
+        if listener is not None:
+            listener.ended(None, error)
+        else:
+            self._hear(f"gg: {error.message}\n".encode("utf-8", "backslashreplace"))
 
     def _forward(self) -> None:
         pipe = self._process.stderr
@@ -208,12 +231,15 @@ class Connection:
             chunk = pipe.read(1 << 16)
             if not chunk:
                 break
-            self._said = (self._said + chunk)[-REMEMBERED:]
-            try:
-                os.write(2, chunk)
-            except OSError:
-                pass
+            self._hear(chunk)
         pipe.close()
+
+    def _hear(self, said: bytes) -> None:
+        self._said = (self._said + said)[-REMEMBERED:]
+        try:
+            os.write(2, said)
+        except OSError:
+            pass
 
     def _tell(self) -> None:
         while True:
@@ -289,21 +315,6 @@ def _hold() -> None:
 
 
 os.register_at_fork(before=_hold, after_in_parent=lambda: _making.release(), after_in_child=_forked)
-
-
-def encoded(content: bytes) -> Dict[str, str]:
-    """Content as a request has it."""
-    try:
-        return {"text": content.decode("utf-8")}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(content).decode("ascii")}
-
-
-def decoded(answer: Mapping[str, Any]) -> bytes:
-    """Content as an answer has it."""
-    if "text" in answer:
-        return str(answer["text"]).encode("utf-8")
-    return base64.b64decode(answer["base64"])
 
 
 def command_of(gg: Optional[str], engines: Sequence[str], fallback: bool, env: Mapping[str, str]) -> List[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
 import threading
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, TypeVar, Union, overload
@@ -10,7 +9,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 from .future import Future
 from .graph import Thunk
 from .result import Result
-from .session import Session
+from .session import Session, completed
 
 __all__ = ["aforce", "as_completed", "default_session", "force", "map", "submit"]
 
@@ -82,9 +81,7 @@ def map(
     return default_session().map(make, *iterables, ordered=ordered, return_exceptions=return_exceptions)
 
 
-def as_completed(
-    fs: Iterable[Union[Thunk, "concurrent.futures.Future[Any]"]], timeout: Optional[float] = None
-) -> Iterator[Future]:
+def as_completed(fs: Iterable[Union[Thunk, Future]], timeout: Optional[float] = None) -> Iterator[Future]:
     """As :func:`concurrent.futures.as_completed`; of thunks as :meth:`Session.as_completed`.
 
     >>> import gg
@@ -92,12 +89,15 @@ def as_completed(
     >>> sorted(future.result().stdout for future in gg.as_completed(thunks))
     ['1\\n', '2\\n', '3\\n']
     """
-    listed = list(fs)
-    begun = iter(default_session().submit_all([it for it in listed if isinstance(it, Thunk)]))
-    futures = [next(begun) if isinstance(it, Thunk) else it for it in listed]
-    for future in concurrent.futures.as_completed(futures, timeout):
-        assert isinstance(future, Future)
-        yield future
+    given = list(fs)
+    for it in given:
+        if not isinstance(it, (Thunk, Future)):
+            raise TypeError(
+                f"{it!r} is a {type(it).__name__}, and neither a thunk nor a future of one; "
+                "concurrent.futures.as_completed takes all futures"
+            )
+    begun = iter(default_session().submit_all([it for it in given if isinstance(it, Thunk)]))
+    return completed([next(begun) if isinstance(it, Thunk) else it for it in given], timeout)
 
 
 async def aforce(thunk: Thunk) -> Result:

@@ -66,6 +66,9 @@ class ProgramError(Error):
         self.stdout: str = text_of(known.get("stdout"))
         self.stderr: str = text_of(known.get("stderr"))
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.message, self._details), {"outputs": dict(self.outputs)}
+
     def __str__(self) -> str:
         lines = self.stderr.encode("utf-8", "backslashreplace").decode("utf-8").splitlines()
         if not lines:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
 
 from .errors import Cancelled, Error, InfrastructureError, ProgramError, error_of
-from .graph import Thunk, lower
+from .graph import Thunk
 from .result import Result, Value
+from .wire import utf8
 
 if TYPE_CHECKING:
-    from .connection import Connection
     from .session import Session
+    from .stating import Request
 
 __all__ = ["Future"]
 
@@ -50,16 +52,27 @@ class Future(concurrent.futures.Future[Result]):
         return True
 
     def result(self, timeout: Optional[float] = None) -> Result:
-        """The result, as soon as it is there. Raises what went wrong: a :class:`gg.Error`; :class:`TimeoutError` after
-        ``timeout`` seconds; :class:`concurrent.futures.CancelledError` if it was cancelled.
+        """The result, as soon as it is there. Raises what went wrong: a :class:`gg.Error`, which is
+        :class:`gg.Cancelled` if it was cancelled; :class:`TimeoutError` after ``timeout`` seconds.
         """
         self._may_wait()
-        return super().result(timeout)
+        try:
+            return super().result(timeout)
+        except concurrent.futures.CancelledError as error:
+            raise _cancelled(error) from None
 
     def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
-        """What went wrong, or None, as soon as that is known."""
+        """What went wrong, or None, as soon as that is known. Raises :class:`gg.Cancelled` if it was cancelled here."""
         self._may_wait()
-        return super().exception(timeout)
+        try:
+            return super().exception(timeout)
+        except concurrent.futures.CancelledError as error:
+            raise _cancelled(error) from None
+
+    def running(self) -> bool:
+        """Whether it has been asked for and has not ended: gg does not say when its program is begun."""
+        # Not by the state of the same name, in which nothing could be cancelled.
+        return not self.done()
 
     def _may_wait(self) -> None:
         if self._owner != os.getpid() and not self._settled:
@@ -85,24 +98,35 @@ class Future(concurrent.futures.Future[Result]):
             self.set_running_or_notify_cancel()
 
 
+def _cancelled(error: concurrent.futures.CancelledError) -> Cancelled:
+    """As one of gg's errors, which it may be."""
+    return error if isinstance(error, Cancelled) else Cancelled("it was cancelled by its own program")
+
+
 class Batch:
     """The futures of one request, each of another thunk."""
 
-    def __init__(self, session: "Session", connection: "Connection", thunks: Sequence[Thunk]) -> None:
-        self._connection = connection
+    def __init__(self, session: "Session", request: "Request") -> None:
+        self.connection = connection = request.connection
         self._session: Optional["Session"] = session
         self.teller = connection.teller
         self._request: Optional[int] = None
-        recipes, self._keys = lower(thunks, session._complete)
-        self.futures: Dict[str, Future] = {self._keys[id(thunk)]: Future(session, thunk, self) for thunk in thunks}
-        fields: Dict[str, Any] = {"thunks": recipes, "want": list(self.futures)}
-        self._request = connection.request("force", fields, self)
+        self._keys = {id(thunk): request.key(thunk) for thunk in request.wanted}
+        self.futures: Dict[str, Future] = {
+            self._keys[id(thunk)]: Future(session, thunk, self) for thunk in request.wanted
+        }
+        want = request.want()
+        if want:
+            body = b'{"do": "force", "thunks": %s, "want": %s}' % (request.thunks(), utf8(want))
+            self._request = connection.send(body, self)
+        for key, error in request.refused.items():
+            connection.later(functools.partial(self.futures[key]._finish, None, error))
 
     def cancel(self, futures: Iterable[Future]) -> None:
         """Lets gg end these, which have been cancelled here."""
         if self._request is not None:
             keys = [self._keys[id(future.thunk)] for future in futures]
-            self._connection.cancel(self._request, None if len(keys) == len(self.futures) else keys)
+            self.connection.cancel(self._request, None if len(keys) == len(self.futures) else keys)
 
     def event(self, message: Dict[str, Any]) -> None:
         """One has ended."""
@@ -115,14 +139,14 @@ class Batch:
             if isinstance(error, ProgramError):
                 written = message["error"].get("outputs") or {}
                 error.outputs = {tag: Value(session, made) for tag, made in written.items()}
-            self._connection.later(lambda: future._finish(None, error))
+            self.connection.later(lambda: future._finish(None, error))
         elif message["event"] == "done":
             result = Result(session, message, future.thunk._more.get("read", ""))
-            self._connection.later(lambda: future._finish(result, None))
+            self.connection.later(lambda: future._finish(result, None))
 
     def ended(self, answer: Optional[Dict[str, Any]], error: Optional[Error]) -> None:
         """All have ended, or none will."""
-        self._connection.later(lambda: self._all(error))
+        self.connection.later(lambda: self._all(error))
 
     def _all(self, error: Optional[Error]) -> None:
         left: List[Future] = [future for future in self.futures.values() if not future._settled]

@@ -23,7 +23,7 @@ import posixpath
 import re
 import sys
 from types import MappingProxyType
-from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, ClassVar, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 __all__ = ["Graph", "Output", "Source", "Thunk"]
 
@@ -33,6 +33,8 @@ Word = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Input = Union["Source", "Output", "Thunk", str, bytes, "os.PathLike[str]"]
 #: What can be declared as outputs: paths by tag, paths, or a path.
 Outputs = Union[Mapping[str, Word], Sequence[str], "os.PathLike[str]"]
+
+T = TypeVar("T")
 
 HEADER = b"gg-graph 1\n"
 TAG = re.compile(r"[A-Za-z0-9._+-]{1,64}")
@@ -47,6 +49,18 @@ def word(value: Word) -> Any:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(content).decode("ascii")}
+
+
+def unworded(value: Any) -> str:
+    """The text that :func:`word` has made a JSON form of; what is no UTF-8 in it are lone surrogates."""
+    return os.fsdecode(base64.b64decode(value["base64"])) if isinstance(value, dict) else str(value)
+
+
+def listed(values: Iterable[T], what: str) -> Tuple[T, ...]:
+    """What is to be several. A text would be taken for its letters."""
+    if isinstance(values, (str, bytes, os.PathLike)):
+        raise TypeError(f"{what}: {values!r} is one, and a list was expected: [{values!r}]")
+    return tuple(values)
 
 
 def absolute(path: Word, cwd: str) -> str:
@@ -84,7 +98,7 @@ class Source:
         return isinstance(other, Source) and self._fields == other._fields
 
     def __hash__(self) -> int:
-        return hash(json.dumps(dict(self._fields), sort_keys=True))
+        return hash(json.dumps(stated_json(self._fields), sort_keys=True))
 
     def __repr__(self) -> str:
         return f"Source({dict(self._fields)!r})"
@@ -109,6 +123,14 @@ class Output:
         return f"{self.thunk!r}[{self.tag!r}]"
 
 
+def stated_json(fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """A source's fields as JSON has them. Until then bytes are what they are, so that many sources can share them."""
+    content = fields.get("base64")
+    if not isinstance(content, bytes):
+        return dict(fields)
+    return {**fields, "base64": base64.b64encode(content).decode("ascii")}
+
+
 def source(value: Input) -> Union[Source, Output]:
     """What can be said as an input, in its one form."""
     if isinstance(value, (Source, Output)):
@@ -118,7 +140,7 @@ def source(value: Input) -> Union[Source, Output]:
     if isinstance(value, str):
         return Source({"text": value})
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return Source({"base64": base64.b64encode(value).decode("ascii")})
+        return Source({"base64": bytes(value)})
     if isinstance(value, os.PathLike):
         # What a link leads to: a link's own text would mean something else in the sandbox.
         return Source({"file": word(os.path.realpath(value))})
@@ -174,8 +196,11 @@ class Thunk:
     __iter__: ClassVar[None] = None
 
     def __repr__(self) -> str:
-        what = self.label or self._fields.get("args") or self._fields.get("program") or self._fields.get("executable")
-        return f"<Thunk {what if isinstance(what, str) else ' '.join(map(str, what or ['inherited']))}>"
+        fields = self._fields
+        # The arguments of a program that is to be captured do not begin with its own name.
+        begin = [fields["program"]] if "program" in fields else []
+        command = [*begin, *fields.get("args", ())] or [fields.get("executable", "inherited")]
+        return f"<Thunk {self.label or ' '.join(map(unworded, command))}>"
 
 
 def outputs_of(
@@ -195,8 +220,8 @@ def outputs_of(
             raise ValueError(
                 f"{tag!r} is no tag of an output: up to 64 of letters, digits and ._+-; say outputs={{tag: path}}"
             )
-    chosen = set(optional)
-    growing = set(named) if dynamic is True else set(dynamic or ())
+    chosen = set(listed(optional, "optional"))
+    growing = set(named) if dynamic is True else set(listed(dynamic or (), "dynamic"))
     unknown = (chosen | growing) - set(named)
     if unknown:
         raise ValueError(f"no output is called {', '.join(sorted(unknown))}; there is {', '.join(named) or 'none'}")
@@ -229,7 +254,7 @@ def make(
     """What :func:`gg.thunk` and :meth:`Graph.thunk` have in common. ``base`` is where relative paths begin."""
     if outputs is not None:
         fields["outputs"] = outputs_of(outputs, base, optional, dynamic)
-    elif dynamic or tuple(optional):
+    elif dynamic or listed(optional, "optional"):
         raise ValueError("dynamic and optional speak of outputs, and none are said")
     if env is not None:
         fields["env"] = {name: word(value) for name, value in env.items()}
@@ -252,28 +277,31 @@ def make(
 Complete = Callable[[Thunk, Dict[str, Any], Dict[str, Any]], None]
 
 
-def lower(thunks: Iterable[Thunk], complete: Optional[Complete] = None) -> Tuple[Dict[str, Any], Dict[int, str]]:
-    """The recipes of thunks and of all that they use, by key, and the keys by the thunks' identities."""
-    keys: Dict[int, str] = {}
-    recipes: Dict[str, Any] = {}
-    stack: List[Thunk] = []
+class Recipes:
+    """The recipes of thunks and of all that they use."""
 
-    def key(thunk: Thunk) -> str:
-        known = keys.get(id(thunk))
-        if known is None:
-            known = keys[id(thunk)] = f"t{len(keys)}"
-            stack.append(thunk)
-        return known
+    def __init__(self, complete: Optional[Complete] = None) -> None:
+        self._complete = complete
+        self._next = 0
+        #: Keys by the identities of thunks.
+        self.keys: Dict[int, str] = {}
+        #: Recipes by key.
+        self.recipes: Dict[str, Any] = {}
 
-    def refer(made: Output) -> Dict[str, Any]:
-        stated: Dict[str, Any] = {"thunk": key(made.thunk)}
-        if made.tag is not None:
-            stated["output"] = made.tag
-        if made.mode is not None:
-            stated["mode"] = octal(made.mode)
-        return stated
+    def add(self, wanted: Thunk) -> List[str]:
+        """States one more, and gives the keys of what had not been stated."""
+        added: List[str] = []
+        stack: List[Thunk] = []
 
-    for wanted in thunks:
+        def key(thunk: Thunk) -> str:
+            known = self.keys.get(id(thunk))
+            if known is None:
+                known = self.keys[id(thunk)] = f"t{self._next}"
+                self._next += 1
+                added.append(known)
+                stack.append(thunk)
+            return known
+
         key(wanted)
         while stack:
             thunk = stack.pop()
@@ -281,15 +309,34 @@ def lower(thunks: Iterable[Thunk], complete: Optional[Complete] = None) -> Tuple
             inputs: Dict[str, Any] = {}
             for at, stated in thunk._inputs.items():
                 if isinstance(stated, Output):
-                    inputs[at] = refer(stated)
+                    inputs[at] = {"thunk": key(stated.thunk)}
+                    if stated.tag is not None:
+                        inputs[at]["output"] = stated.tag
+                    if stated.mode is not None:
+                        inputs[at]["mode"] = octal(stated.mode)
                 else:
                     inputs[at] = None if stated is None else dict(stated._fields)
-            if complete is not None:
-                complete(thunk, recipe, inputs)
+            if self._complete is not None:
+                self._complete(thunk, recipe, inputs)
             if inputs:
-                recipe["inputs"] = inputs
-            recipes[keys[id(thunk)]] = recipe
-    return recipes, keys
+                recipe["inputs"] = {at: given and stated_json(given) for at, given in inputs.items()}
+            self.recipes[self.keys[id(thunk)]] = recipe
+        return added
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Takes back the last that were added."""
+        dropped = set(keys)
+        self.keys = {thunk: key for thunk, key in self.keys.items() if key not in dropped}
+        for key in dropped:
+            del self.recipes[key]
+
+
+def lower(thunks: Iterable[Thunk], complete: Optional[Complete] = None) -> Tuple[Dict[str, Any], Dict[int, str]]:
+    """The recipes of thunks and of all that they use, by key, and the keys by the thunks' identities."""
+    made = Recipes(complete)
+    for thunk in thunks:
+        made.add(thunk)
+    return made.recipes, made.keys
 
 
 def started_with() -> List[bytes]:
@@ -315,7 +362,7 @@ class Graph:
 
     def __init__(self, command: Optional[Sequence[Word]] = None) -> None:
         self._cwd = os.getcwd()
-        self._command = None if command is None else [word(part) for part in command]
+        self._command = None if command is None else [word(part) for part in listed(command, "command")]
 
     def command(self) -> List[Any]:
         """What this program's argument vector begins with."""
@@ -364,11 +411,11 @@ class Graph:
         if argv is not None:
             if args is not None:
                 raise ValueError("args is a part of argv: say one of them")
-            fields["args"] = [word(arg) for arg in argv]
+            fields["args"] = [word(arg) for arg in listed(argv, "argv")]
         elif executable is not None:
-            fields["args"] = [word(executable), *(word(arg) for arg in args or ())]
+            fields["args"] = [word(executable), *(word(arg) for arg in listed(args or (), "args"))]
         elif args is not None:
-            fields["args"] = [*self.command(), *(word(arg) for arg in args)]
+            fields["args"] = [*self.command(), *(word(arg) for arg in listed(args, "args"))]
         return make(
             fields,
             inputs or {},
@@ -410,7 +457,7 @@ class Graph:
             if made.mode is not None:
                 stands["mode"] = octal(made.mode)
         else:
-            stands = dict(made._fields)
+            stands = stated_json(made._fields)
         stated = [
             stands,
             *(given for recipe in recipes.values() for given in recipe.get("inputs", {}).values() if given),

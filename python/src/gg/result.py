@@ -26,12 +26,13 @@ _INLINE = 8 << 20
 
 class Value(Source):
     """A content that gg keeps: an output, or what was :meth:`put <gg.Session.put>`. It is read when it is asked for,
-    and can be an input of other thunks as it is.
+    and can be an input of other thunks as it is. Pickled, it is its name: where it is unpickled, it is read by the
+    default session there.
     """
 
     __slots__ = ("_session", "mode", "object", "size")
 
-    def __init__(self, session: "Session", answer: Mapping[str, Any]) -> None:
+    def __init__(self, session: Optional["Session"], answer: Mapping[str, Any]) -> None:
         #: Its name (``V...``): a hash of its content.
         self.object: str = answer["object"]
         #: Its size in bytes.
@@ -49,7 +50,7 @@ class Value(Source):
                 self.save(path)
                 with open(path, "rb") as file:
                     return file.read()
-        return self._session._get(self.object)
+        return self._reader()._get(self.object)
 
     def text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The content as text."""
@@ -67,9 +68,19 @@ class Value(Source):
 
     def save(self, path: "str | os.PathLike[str]", mode: Optional[int] = None) -> None:
         """Puts it at ``path`` as a file, by a rename, with its own permission bits or with ``mode``."""
-        self._session._ask(
+        self._reader()._ask(
             "get", object=self.object, to=word(os.path.abspath(path)), mode=octal(self.mode if mode is None else mode)
         )
+
+    def _reader(self) -> "Session":
+        if self._session is not None:
+            return self._session
+        from .default import default_session
+
+        return default_session()
+
+    def __reduce__(self) -> Any:
+        return Value, (None, {"object": self.object, "size": self.size, "mode": octal(self.mode)})
 
     def __repr__(self) -> str:
         return f"<Value {self.object} of {self.size} bytes>"

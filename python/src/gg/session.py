@@ -23,18 +23,17 @@ from typing import (
     overload,
 )
 
-from .connection import Connection, command_of, decoded, encoded
+from .connection import Connection, Slot, command_of
 from .errors import Error
 from .future import Batch, Future, cancel_all
-from .graph import Source, Thunk, lower, word
+from .graph import Source, Thunk, stated_json, word
 from .result import Result, Value
+from .stating import Stating
+from .wire import decoded, encoded, sayable
 
 __all__ = ["Session"]
 
 K = TypeVar("K")
-
-#: Thunks that are asked for in one request.
-_BATCH = 1000
 
 
 class Session:
@@ -78,7 +77,6 @@ class Session:
         self._closed = False
         self._connection: Optional[Connection] = None
         self._owner = os.getpid()
-        self._captured: Dict[str, Dict[str, Any]] = {}
         self._futures: "weakref.WeakSet[Future]" = weakref.WeakSet()
         self._finalizer: Optional[Any] = None
         _sessions.add(self)
@@ -99,23 +97,6 @@ class Session:
     def _get(self, name: str) -> bytes:
         return decoded(self._ask("get", object=name))
 
-    def _complete(self, thunk: Thunk, recipe: Dict[str, Any], inputs: Dict[str, Any]) -> None:
-        """Adds what was captured for a thunk whose argument vector is not its program's own (see
-        :mod:`gg.function`)."""
-        asked: Optional[Dict[str, Any]] = thunk._more.get("capture")
-        if asked is None:
-            return
-        key = repr(asked)
-        captured = self._captured.get(key)
-        if captured is None:
-            captured = self._captured[key] = self._ask("capture", **asked)
-        trees = {"/": {"tree": captured["tree"]}} if "tree" in captured else {}
-        for at, stated in {**trees, **captured.get("inputs", {})}.items():
-            inputs.setdefault(at, stated)
-        recipe["executable"] = captured["executable"]
-        recipe["args"] = [captured["args"][0], *recipe.get("args", [])]
-        recipe["env"] = {**captured["env"], **recipe.get("env", {})}
-
     @property
     def broken(self) -> bool:
         """Whether its gg has died, or it was closed: nothing can be forced with it any more."""
@@ -131,11 +112,11 @@ class Session:
         a text a :class:`Value`, of a directory a tree.
         """
         if isinstance(content, str):
-            content = content.encode("utf-8")
+            content = sayable(content).encode("utf-8")
         if isinstance(content, bytes):
             fields: Mapping[str, Any] = encoded(content)
         elif isinstance(content, Source):
-            fields = content._fields
+            fields = stated_json(content._fields)
         else:
             fields = {"file": word(os.path.realpath(content))}
         answer = self._ask("put", **fields)
@@ -143,8 +124,12 @@ class Session:
 
     def name(self, thunk: Thunk) -> str:
         """The name of a thunk (``T...``), which is not forced. Reads its inputs."""
-        recipes, keys = lower([thunk], self._complete)
-        name: str = self._ask("thunk", thunks=recipes)["thunks"][keys[id(thunk)]]
+        (request,) = Stating(self._connected()).requests([thunk])
+        for error in request.refused.values():
+            raise error
+        slot = Slot()
+        request.connection.send(b'{"do": "thunk", "thunks": %s}' % request.thunks(), slot)
+        name: str = slot.wait()["thunks"][request.key(thunk)]
         return name
 
     def submit(self, thunk: Thunk) -> Future:
@@ -152,7 +137,8 @@ class Session:
         return self.submit_all([thunk])[0]
 
     def submit_all(self, thunks: Iterable[Thunk]) -> List[Future]:
-        """Begins to force many thunks, in requests for many; what they have in common is stated once."""
+        """Begins to force many thunks, in requests for many; what they have in common is stated once. What cannot be
+        stated fails by itself, with a :class:`gg.RequestError` of its future."""
         wanted = list(thunks)
         for thunk in wanted:
             if not isinstance(thunk, Thunk):
@@ -160,8 +146,9 @@ class Session:
         distinct = list({id(thunk): thunk for thunk in wanted}.values())
         made: Dict[int, Future] = {}
         try:
-            for start in range(0, len(distinct), _BATCH):
-                batch = Batch(self, self._connected(), distinct[start : start + _BATCH])
+            # Without a gg where there is nothing to do.
+            for request in Stating(self._connected()).requests(distinct) if distinct else ():
+                batch = Batch(self, request)
                 made.update((id(future.thunk), future) for future in batch.futures.values())
         except BaseException:
             cancel_all(made.values())
@@ -212,11 +199,11 @@ class Session:
         raises that, and what is left is cancelled; with ``return_exceptions`` the error stands for the result.
         """
         futures = self.submit_all([make(*items) for items in zip(*iterables)])
-        return _results(futures, ordered, return_exceptions)
+        return Results(futures, ordered, return_exceptions)
 
     def as_completed(self, thunks: Iterable[Thunk], timeout: Optional[float] = None) -> Iterator[Future]:
         """Begins to force thunks, and gives their futures as they end; ``future.thunk`` says which it is."""
-        return _completed(self.submit_all(thunks), timeout)
+        return completed(self.submit_all(thunks), timeout)
 
     async def aforce(self, thunk: Thunk) -> Result:
         """Forces a thunk, for asyncio: other tasks go on. Cancelling the task cancels it."""
@@ -260,7 +247,6 @@ class Session:
     def _forked(self) -> None:
         self._lock = threading.Lock()
         self._connection = None
-        self._captured = {}
         self._futures = weakref.WeakSet()
         if self._finalizer is not None:
             self._finalizer.detach()
@@ -277,21 +263,44 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _results(futures: List[Future], ordered: bool, return_exceptions: bool) -> Iterator[Any]:
-    try:
-        for future in futures if ordered else _completed(futures, None):
-            try:
-                result: Any = future.result()
-            except Error as error:
-                if not return_exceptions:
-                    raise
-                result = error
-            yield result
-    finally:
-        cancel_all(futures)
+class Results(Iterator[Any]):
+    """The results of a map. What has not ended is cancelled after a failure that is raised, by :meth:`close`, and when
+    nobody holds this any more."""
+
+    def __init__(self, futures: List[Future], ordered: bool, return_exceptions: bool) -> None:
+        self._futures = futures
+        self._left = iter(futures) if ordered else completed(futures, None)
+        self._return_exceptions = return_exceptions
+        self._dropped = weakref.finalize(self, _drop, futures)
+        self._dropped.atexit = False
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._left).result()
+        except Error as error:
+            if self._return_exceptions:
+                return error
+            self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Cancels what has not ended."""
+        self._left = iter(())
+        cancel_all(self._futures)
+        self._dropped.detach()
 
 
-def _completed(futures: List[Future], timeout: Optional[float]) -> Iterator[Future]:
+def _drop(futures: List[Future]) -> None:
+    # This may be called wherever memory is freed, also where a lock is held that cancelling takes: another thread does
+    # it.
+    for connection in {future._batch.connection for future in futures}:
+        connection.later(lambda: cancel_all(futures))
+
+
+def completed(futures: List[Future], timeout: Optional[float]) -> Iterator[Future]:
     for future in concurrent.futures.as_completed(futures, timeout):
         assert isinstance(future, Future)
         yield future

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Dict, Iterable, Mapping, Optional, Union
 
-from .graph import Input, Outputs, Source, Thunk, Word, absolute, make, octal, word
+from .graph import Input, Outputs, Source, Thunk, Word, absolute, listed, make, octal, word
 
 __all__ = ["directory", "file", "object", "python", "symlink", "text", "thunk", "tree"]
 
@@ -129,20 +129,21 @@ def thunk(
     'a\\n'
     """
     base = absolute(cwd, "/")
-    arguments = [word(arg) for arg in args]
+    arguments = [word(arg) for arg in listed(args, "args")]
+    needs = {
+        "programs": [word(it) for it in listed(programs, "programs")],
+        "packages": list(listed(packages, "packages")),
+        "also": [word(os.path.abspath(it)) for it in listed(also, "also")],
+    }
+    asked = {name: several for name, several in needs.items() if several}
     fields: Dict[str, Any] = {"cwd": word(base), "umask": umask}
     if capture:
         # A relative path is one of this machine's, and seen from here.
         named = os.fsencode(executable)
         fields["program"] = word(os.path.abspath(named) if b"/" in named else named)
         fields["args"] = arguments
-        asked = {
-            "programs": [word(it) for it in programs],
-            "packages": list(packages),
-            "also": [word(os.path.abspath(it)) for it in also],
-        }
-        fields.update({name: value for name, value in asked.items() if value})
-    elif tuple(programs) or tuple(packages) or tuple(also):
+        fields.update(asked)
+    elif asked:
         raise ValueError("programs, packages and also are for capture, and there is to be none")
     else:
         fields["executable"] = word(absolute(executable, base))
@@ -173,4 +174,4 @@ def python(
     >>> gg.force(gg.python("square.py", ["12"], outputs="out")).json()
     144
     """
-    return thunk(interpreter or sys.executable, [os.path.realpath(script), *args], **more)
+    return thunk(interpreter or sys.executable, [os.path.realpath(script), *listed(args, "args")], **more)

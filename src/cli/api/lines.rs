@@ -4,6 +4,8 @@ use std::io::{self, BufRead, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::protocol::{Request, Trouble};
@@ -65,18 +67,33 @@ pub fn serve(server: &Server) -> Result<()> {
     }
 }
 
+/// Who is to be answered.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    id: Value,
+}
+
+/// A request with its id. Read from the text itself: a value would have lost what is said twice.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "id")]
+    _id: IgnoredAny,
+    #[serde(flatten)]
+    request: Request,
+}
+
 fn take(server: &Server, line: &[u8]) {
-    let mut value: Value = match serde_json::from_slice(line) {
-        Ok(value) => value,
-        Err(error) => return server.answers().answer(&Value::Null, Err(Trouble::request(format!("no JSON: {error}")))),
-    };
-    let id = value.as_object_mut().and_then(|fields| fields.remove("id")).unwrap_or(Value::Null);
-    if !(id.is_number() || id.is_string()) {
-        let text = "a request has an id, which is a number or a string";
-        return server.answers().answer(&Value::Null, Err(Trouble::request(text)));
+    let refuse = |id: &Value, why: String| server.answers().answer(id, Err(Trouble::request(why)));
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(line) {
+        return refuse(&Value::Null, format!("no JSON: {error}"));
     }
-    match serde_json::from_value::<Request>(value) {
-        Ok(request) => server.take(id, request),
-        Err(error) => server.answers().answer(&id, Err(Trouble::request(error))),
+    let id = match serde_json::from_slice(line) {
+        Ok(Head { id: id @ (Value::Number(_) | Value::String(_)) }) => id,
+        _ => return refuse(&Value::Null, "a request has an id, which is a number or a string".to_owned()),
+    };
+    match serde_json::from_slice(line) {
+        Ok(Line { request, .. }) => server.take(id, request),
+        Err(error) => refuse(&id, error.to_string()),
     }
 }

@@ -11,7 +11,8 @@ mod protocol;
 mod server;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gg_store::Store;
@@ -21,6 +22,9 @@ use crate::front::Forcer;
 use crate::report::Chronicle;
 use crate::settings::Settings;
 use crate::signals::{Signals, die_of};
+
+/// How long the last answers may take to be read.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers requests from standard input until it ends.
 ///
@@ -49,6 +53,13 @@ pub fn run(settings: &Settings, stop: Signals) -> Result<i32> {
     forcer.forces.end();
     console.end();
     chronicle.save(&forcer.forces, i32::from(served.is_err()), &console);
+    // Whoever does not read the last answers does not keep gg from ending.
+    let (done, ended) = channel();
+    drop(std::thread::Builder::new().name("gg-end".into()).spawn(move || {
+        drop((server, forcer));
+        let _ = done.send(());
+    }));
+    let _ = ended.recv_timeout(PATIENCE);
     served?;
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! A `force` that has not been answered.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gg_ir::Name;
@@ -30,6 +30,8 @@ struct State {
     /// The keys that were cancelled before it was known what is wanted.
     early: HashSet<String>,
     wishes: Vec<(Wish, bool)>,
+    /// The numbers of the wishes of a key.
+    numbers: HashMap<String, Vec<usize>>,
     ended: usize,
     failed: usize,
     /// It was cancelled as a whole.
@@ -37,15 +39,16 @@ struct State {
 }
 
 impl State {
-    fn claim(&mut self, which: impl Fn(&Wish) -> bool) -> Vec<Wish> {
-        let mut wishes = Vec::new();
-        for (wish, claimed) in &mut self.wishes {
-            if !*claimed && which(wish) {
-                *claimed = true;
-                wishes.push(wish.clone());
+    fn claim(&mut self, numbers: impl Iterator<Item = usize>) -> Vec<Wish> {
+        let mut claimed = Vec::new();
+        for number in numbers {
+            if let Some((wish, is_claimed)) = self.wishes.get_mut(number)
+                && !std::mem::replace(is_claimed, true)
+            {
+                claimed.push(wish.clone());
             }
         }
-        wishes
+        claimed
     }
 }
 
@@ -66,6 +69,9 @@ impl Open {
         let early = std::mem::take(&mut state.early);
         let cancelled: Vec<usize> = (0..wishes.len()).filter(|&number| early.contains(&wishes[number].key)).collect();
         let all = state.cancelled;
+        for (number, wish) in wishes.iter().enumerate() {
+            state.numbers.entry(wish.key.clone()).or_default().push(number);
+        }
         state.wishes = wishes.into_iter().map(|wish| (wish, all)).collect();
         cancelled.iter().for_each(|&number| state.wishes[number].1 = true);
         if all { Vec::new() } else { cancelled }
@@ -88,14 +94,17 @@ impl Open {
             state.early.extend(keys);
             return Vec::new();
         }
-        state.claim(|wish| keys.contains(&wish.key))
+        let mut numbers: Vec<usize> = keys.iter().filter_map(|key| state.numbers.get(key)).flatten().copied().collect();
+        numbers.sort_unstable();
+        state.claim(numbers.into_iter())
     }
 
     /// Claims all that nobody has claimed, and all that will be wanted.
     pub fn cancel(&self) -> Vec<Wish> {
         let mut state = self.lock();
         state.cancelled = true;
-        state.claim(|_| true)
+        let all = 0..state.wishes.len();
+        state.claim(all)
     }
 
     /// Notes that a wish which was claimed has been told of: after the last, how many are done and how many have failed.

@@ -112,6 +112,11 @@ impl Trouble {
         Self(json!({"kind": "request", "message": message.to_string()}))
     }
 
+    /// The machine's or gg's own fault.
+    pub fn infrastructure(message: impl std::fmt::Display) -> Self {
+        Self(json!({"kind": "infrastructure", "message": message.to_string()}))
+    }
+
     /// Nobody's fault.
     pub fn cancelled() -> Self {
         Self(json!({"kind": "cancelled", "message": "the request was cancelled"}))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,12 +12,13 @@ use gg_capture::Request as CaptureRequest;
 use gg_force::{Cause, ThunkFailure};
 use gg_ir::{Input, Kind, Name};
 use gg_recipe::{Graph, Source, Sources, Text};
+use gg_store::StoreError;
 use serde_json::{Value, json};
 
 use super::lines::Answers;
 use super::open::{Open, Wish};
 use super::protocol::{self, Capture, Force, Put, Request, Trouble};
-use crate::front::{Ended, Failed, Forcer, Host, Programs, Stated, state};
+use crate::front::{Ended, Failed, Forcer, Host, Place, Programs, Said, Stated, Taken, state, state_each};
 
 /// The longest value that is put into an answer, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -68,21 +70,38 @@ impl Server {
             Request::Hello { protocol } => inner.answers.answer(&id, inner.hello(protocol)),
             Request::Cancel { of, keys } => inner.answers.answer(&id, inner.cancel(&of, keys)),
             Request::Force(force) => match inner.announce(&id) {
-                Ok(open) => spawn(inner, id, move |inner| inner.forced(&open, force)),
+                Ok(open) => {
+                    let failed = Arc::clone(&open);
+                    let work = move |inner: &Arc<Inner>| inner.forced(&open, force);
+                    spawn(inner, work, move |inner, trouble| inner.close(&failed, Err(trouble)));
+                }
                 Err(trouble) => inner.answers.answer(&id, Err(trouble)),
             },
             // Reads files: others need not wait for that.
-            other => spawn(inner, id.clone(), move |inner| inner.work(&id, other)),
+            other => {
+                let failed = id.clone();
+                let work = move |inner: &Arc<Inner>| inner.work(&id, other);
+                spawn(inner, work, move |inner, trouble| inner.answers.answer(&failed, Err(trouble)));
+            }
         }
     }
 }
 
-/// Works on a request while others are taken.
-fn spawn(inner: Arc<Inner>, id: Value, work: impl FnOnce(&Arc<Inner>) + Send + 'static) {
-    let refused = inner.answers.clone();
+/// Works on a request while others are taken. If that cannot be done, `failed` is to answer it.
+fn spawn(
+    inner: Arc<Inner>,
+    work: impl FnOnce(&Arc<Inner>) + Send + 'static,
+    failed: impl FnOnce(&Inner, Trouble) + Send + Clone + 'static,
+) {
+    let (again, refused) = (Arc::clone(&inner), failed.clone());
     let thread = std::thread::Builder::new().name("gg-request".into());
-    if let Err(error) = thread.spawn(move || work(&inner)) {
-        refused.answer(&id, Err(Trouble::request(format!("no thread could be started: {error}"))));
+    let spawned = thread.spawn(move || {
+        if catch_unwind(AssertUnwindSafe(|| work(&inner))).is_err() {
+            failed(&inner, Trouble::infrastructure("gg itself failed; what it said is on its standard error"));
+        }
+    });
+    if let Err(error) = spawned {
+        refused(&again, Trouble::infrastructure(format!("no thread could be started: {error}")));
     }
 }
 
@@ -118,7 +137,7 @@ impl Inner {
         if said.iter().filter(|said| **said).count() != 1 {
             return Err(Trouble::request("put: give one of text, base64 and file"));
         }
-        match Host::new(&self.forcer.store, &self.cwd).input(&source).map_err(Trouble::request)? {
+        match Host::new(&self.forcer.store, &self.cwd, &Taken::default()).input(&source).map_err(Trouble::request)? {
             Input::File { object, mode } => {
                 let size = object.name().length();
                 let size = object.thunk().is_none().then_some(size);
@@ -142,13 +161,12 @@ impl Inner {
                 let most = LONGEST >> 20;
                 return Err(Trouble::request(format!("get: {name} has more than {most} MiB; say where `to` put it")));
             }
-            return match protocol::bytes(&store.read(&name).map_err(Trouble::request)?) {
+            return match protocol::bytes(&store.read(&name).map_err(lost)?) {
                 Value::String(text) => Ok(json!({"text": text})),
                 encoded => Ok(encoded),
             };
         };
-        let mode = mode.map_or(Ok(0o644), |mode| u32::from_str_radix(mode, 8));
-        let mode = mode.ok().filter(|mode| *mode <= 0o7777);
+        let mode = mode.map_or(Some(0o644), gg_recipe::octal);
         let mode = mode.ok_or_else(|| Trouble::request("get: mode is not up to four octal digits"))?;
         let path = self.cwd.join(to.to_os());
         store.copy_out(&name, &path, mode, None).map_err(Trouble::request)?;
@@ -183,13 +201,15 @@ impl Inner {
         }))
     }
 
-    fn state(&self, thunks: Graph) -> Result<Vec<Stated>, Trouble> {
-        let stated = state(thunks, &self.forcer.store, &self.programs, &self.cwd, &self.env);
-        stated.map_err(|error| Trouble::request(format!("{error:#}")))
+    /// States thunks; what the directories that they name hold is what is there now.
+    fn state<T>(&self, thunks: Graph, state: impl FnOnce(Graph, &Place<'_>) -> Result<T>) -> Result<T, Trouble> {
+        let (store, taken) = (&*self.forcer.store, &Taken::default());
+        let place = Place { store, programs: &self.programs, cwd: &self.cwd, taken, env: &self.env };
+        state(thunks, &place).map_err(|error| Trouble::request(format!("{error:#}")))
     }
 
     fn thunk(&self, thunks: Graph) -> Result<Value, Trouble> {
-        let stated = self.state(thunks)?;
+        let stated = self.state(thunks, state)?;
         let names: BTreeMap<String, String> =
             stated.into_iter().map(|stated| (stated.key, stated.name.to_string())).collect();
         Ok(json!({"thunks": names}))
@@ -226,13 +246,16 @@ impl Inner {
     }
 
     fn force(self: &Arc<Self>, open: &Arc<Open>, force: Force) -> Result<(), Trouble> {
-        let stated = self.state(force.thunks)?;
+        let (stated, failed) = self.state(force.thunks, state_each)?;
         let by_key: HashMap<&str, &Stated> = stated.iter().map(|stated| (stated.key.as_str(), stated)).collect();
-        let wanted = force.want.unwrap_or_else(|| stated.iter().map(|stated| stated.key.clone()).collect());
+        let all = || stated.iter().map(|stated| &stated.key).chain(failed.keys()).cloned().collect();
+        let wanted = force.want.unwrap_or_else(all);
         let mut wishes = Vec::with_capacity(wanted.len());
         for key in wanted {
             let thunk = match by_key.get(key.as_str()) {
                 Some(stated) => stated.name,
+                // It is told of before anybody could ask for it.
+                None if failed.contains_key(&key) => Name::of(Kind::Thunk, b""),
                 None => match key.parse::<Name>() {
                     Ok(name) if name.kind() == Kind::Thunk => name,
                     _ => return Err(Trouble::request(format!("want: there is no thunk called {key:?} here"))),
@@ -249,6 +272,12 @@ impl Inner {
             self.drop_one(open, &wishes[number]);
         }
         for (number, wish) in wishes.into_iter().enumerate() {
+            if let Some(why) = failed.get(&wish.key) {
+                if open.claim(number) {
+                    self.say_failed(open, &wish.key, &Trouble::request(why));
+                }
+                continue;
+            }
             if open.is_claimed(number) {
                 continue;
             }
@@ -270,6 +299,14 @@ impl Inner {
         Ok(())
     }
 
+    /// Tells of a wish that was claimed and is no thunk.
+    fn say_failed(&self, open: &Open, key: &str, Trouble(error): &Trouble) {
+        self.answers.say(&open.id, json!({"event": "failed", "key": key, "error": error}));
+        if let Some((done, failed)) = open.told(true) {
+            self.close(open, Ok(json!({"done": done, "failed": failed})));
+        }
+    }
+
     /// Tells of a wish that was claimed.
     fn ended(&self, open: &Open, wish: &Wish, ended: &Ended) {
         self.answers.say(&open.id, protocol::ended(&wish.key, &wish.thunk.to_string(), ended));
@@ -280,9 +317,9 @@ impl Inner {
 
     /// Tells of a wish that was claimed since it is wanted no more.
     fn drop_one(&self, open: &Open, wish: &Wish) {
-        let thunk = self.forcer.store.read_thunk(&wish.thunk).ok();
         let failure = ThunkFailure { name: wish.thunk, cause: Cause::Cancelled };
-        let failed = Failed::of(&failure, thunk.as_deref(), None, false);
+        let failed =
+            Failed::of(&failure, None, Some(&Said { label: Some(wish.key.clone()), ..Said::default() }), false);
         self.ended(open, wish, &Ended { result: Err(Box::new(failed)), engine: None });
     }
 
@@ -302,5 +339,13 @@ impl Inner {
             }
         }
         Ok(json!({}))
+    }
+}
+
+/// A value that cannot be read: one that is not there is the caller's affair.
+fn lost(error: StoreError) -> Trouble {
+    match error {
+        error @ StoreError::Missing { .. } => Trouble::request(error),
+        other => Trouble::infrastructure(other),
     }
 }

@@ -9,7 +9,7 @@ use gg_force::{Cause, ThunkFailure};
 use gg_store::Store;
 
 use crate::console::Console;
-use crate::engine::Forces;
+use crate::engine::{Forces, Manner};
 use crate::report::Chronicle;
 use crate::run::STEP_FAILED;
 use crate::session::{Deliveries, Journal, Placeholders};
@@ -43,7 +43,8 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     let next = Arc::clone(&deliveries) as _;
     let observer = Arc::new(chronicle.observer(&store, next));
     let chronicle = Arc::new(chronicle);
-    let forces = Forces::start(Arc::clone(&store), settings, observer, true, &Arc::default(), &console, begun)?;
+    let manner = Manner { keep_going: true, confirm: true, terminal: true };
+    let forces = Forces::start(Arc::clone(&store), settings, observer, manner, &Arc::default(), &console, begun)?;
     let forces = Arc::new(forces);
     deliveries.bind(&forces.coordinator);
     let paths = if files.is_empty() { pending::load(&settings.directory, &root) } else { files.to_vec() };

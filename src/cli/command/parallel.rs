@@ -6,11 +6,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result, bail};
 
-use crate::front::{Bench, Ended, Job, JobArgs, fill, names_item};
+use crate::front::{Bench, Ended, FailureKind, Job, JobArgs, fill, names_item};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -40,7 +41,7 @@ pub struct ParallelArgs {
 /// Runs the command once for each item; exit status 1 if any failed.
 ///
 /// # Errors
-/// When there is no command, or one of them cannot be stated; nothing has been run then.
+/// When there is no command, two items have one output (nothing has been run then), or standard output cannot be written.
 pub fn run(
     command: &[OsString],
     args: &JobArgs,
@@ -58,35 +59,46 @@ pub fn run(
     let told = ["gg", "parallel"].map(OsStr::new).into_iter().chain(template.iter().map(OsString::as_os_str));
     let told = told.map(|word| word.to_string_lossy().into_owned()).collect();
     let bench = Bench::start(settings, stop, !how.halt, Some(told))?;
-    let mut jobs = Vec::with_capacity(items.len());
-    for (number, item) in items.iter().enumerate() {
-        jobs.push(
-            job(&template, args, how, item, number + 1, &bench).with_context(|| item.to_string_lossy().into_owned())?,
-        );
-    }
-    if let Some(path) = twice(&jobs) {
+    // Of an item that cannot be stated, why; that is this item's failure, as it is if its command fails.
+    let stating = |number: usize, item: &OsString| {
+        let item_of = || item.to_string_lossy().into_owned();
+        job(&template, args, how, item, number + 1, &bench).map_err(|error| format!("{}: {error:#}", item_of()))
+    };
+    let jobs: Vec<Result<Job, String>> = items.iter().enumerate().map(|(number, item)| stating(number, item)).collect();
+    if let Some(path) = twice(jobs.iter().flatten()) {
         bail!("{} is an output of several items; name it by the item, as in --out '{{.}}.out'", path.display());
     }
     let (sender, answers) = channel();
     for (number, job) in jobs.iter().enumerate() {
-        let stated = bench.state(job).with_context(|| items[number].to_string_lossy().into_owned())?;
+        let stated = match job {
+            Ok(job) => bench.state(job).map_err(|error| format!("{}: {error:#}", items[number].to_string_lossy())),
+            Err(why) => Err(why.clone()),
+        };
         let sender = sender.clone();
-        bench.forcer().force(&stated, 0, move |ended| drop(sender.send((number, ended.clone()))));
+        match stated {
+            Ok(stated) => {
+                bench.forcer().force(&stated, 0, move |ended| drop(sender.send((number, Ok(ended.clone())))));
+            }
+            Err(why) => drop(sender.send((number, Err(why)))),
+        }
         if number == 0 {
             bench.show();
         }
     }
     drop(sender);
+    // Somebody has to wait for all, or what is not begun any more after a failure would never end.
+    let waiting = Arc::clone(&bench.forcer().forces.coordinator);
+    drop(std::thread::Builder::new().name("gg-halt".into()).spawn(move || drop(waiting.wait_all())));
     let (mut failed, mut next) = (0, 0);
-    let mut held: BTreeMap<usize, Ended> = BTreeMap::new();
+    let mut held: BTreeMap<usize, Result<Ended, String>> = BTreeMap::new();
     for (number, ended) in answers.iter().take(jobs.len()) {
         if how.unordered {
-            failed += usize::from(!finish(&bench, &jobs[number], &ended)?);
+            failed += usize::from(!finish(&bench, jobs[number].as_ref(), &ended)?);
             continue;
         }
         held.insert(number, ended);
         while let Some(ended) = held.remove(&next) {
-            failed += usize::from(!finish(&bench, &jobs[next], &ended)?);
+            failed += usize::from(!finish(&bench, jobs[next].as_ref(), &ended)?);
             next += 1;
         }
     }
@@ -124,21 +136,35 @@ fn job(
 }
 
 /// An output that two items have.
-fn twice(jobs: &[Job]) -> Option<&PathBuf> {
+fn twice<'a>(jobs: impl Iterator<Item = &'a Job>) -> Option<&'a PathBuf> {
     let mut seen = std::collections::HashSet::new();
-    jobs.iter().flat_map(|job| job.outputs.values()).find(|path| !seen.insert(*path))
+    jobs.flat_map(|job| job.outputs.values()).find(|path| !seen.insert(*path))
 }
 
-fn finish(bench: &Bench, job: &Job, ended: &Ended) -> Result<bool> {
+/// Shows what a command has written, and puts its outputs where they belong; whether all went well.
+fn finish(bench: &Bench, job: Result<&Job, &String>, ended: &Result<Ended, String>) -> Result<bool> {
+    let (job, ended) = match (job, ended) {
+        (Ok(job), Ok(ended)) => (job, ended),
+        (_, Err(why)) | (Err(why), _) => {
+            bench.say(why);
+            return Ok(false);
+        }
+    };
     match &ended.result {
         Ok(reduction) => {
-            bench.console().output(&reduction.stdout, &reduction.stderr);
-            job.place(bench.store(), reduction)?;
-            Ok(true)
+            bench.pass_on(&reduction.stdout, &reduction.stderr)?;
+            let placed = job.place(bench.store(), reduction);
+            if let Err(error) = &placed {
+                bench.say(&format!("{error:#}"));
+            }
+            Ok(placed.is_ok())
         }
         Err(failed) => {
-            bench.console().output(&failed.stdout, &failed.stderr);
-            bench.tell(job, failed);
+            bench.pass_on(&failed.stdout, &failed.stderr)?;
+            // What was not begun since another had failed is no news.
+            if failed.kind != FailureKind::Cancelled {
+                bench.tell(job, failed);
+            }
             Ok(false)
         }
     }

@@ -1,7 +1,6 @@
 //! `gg run`: one command as a thunk, now.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result};
@@ -24,18 +23,16 @@ pub fn run(command: &[OsString], args: &JobArgs, settings: &Settings, stop: Sign
     let ended = answer.recv().context("the coordinator has ended before the command did")?;
     let status = match &ended.result {
         Ok(reduction) => {
-            bench.console().output(&reduction.stdout, &reduction.stderr);
+            bench.pass_on(&reduction.stdout, &reduction.stderr)?;
             job.place(bench.store(), reduction)?;
             0
         }
         Err(failed) => {
-            bench.console().output(&failed.stdout, &failed.stderr);
+            bench.pass_on(&failed.stdout, &failed.stderr)?;
             bench.tell(&job, failed);
             failed.exit_status()
         }
     };
     bench.end(status);
-    // What a pipe's reader has left behind is not an error of the command.
-    let _ = std::io::stdout().flush();
     Ok(status)
 }

@@ -1,6 +1,7 @@
 //! `gg thunk`: thunks by themselves.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use gg_ir::{Placeholder, Tag};
 use gg_recipe::{Graph, Recipe};
 use gg_store::Store;
 
-use crate::front::{Job, JobArgs, Place, Programs, state, state_one};
+use crate::front::{Job, JobArgs, Place, Programs, Taken, state, state_one};
 use crate::settings::Settings;
 
 /// What a thunk is made of: a command, or a recipe.
@@ -39,14 +40,14 @@ pub fn create(args: &CreateArgs, settings: &Settings) -> Result<i32> {
     let store = Arc::new(Store::open(&settings.directory)?);
     let _lease = store.lease()?;
     let programs = Programs::default();
-    let here = Place { store: &store, programs: &programs, cwd: &cwd, env: &env };
+    let here = Place { store: &store, programs: &programs, cwd: &cwd, taken: &Taken::default(), env: &env };
     if let Some(path) = &args.recipe {
         let text = read(path)?;
         // One recipe, or many by key: a recipe has fields of its own.
         let single = match serde_json::from_slice::<Recipe>(&text) {
             Ok(recipe) => {
                 let stated = state_one(recipe, &[], &here).with_context(|| path.display().to_string())?;
-                println!("{}", stated.name);
+                say(&stated.name.to_string())?;
                 return Ok(0);
             }
             Err(error) => error,
@@ -55,8 +56,8 @@ pub fn create(args: &CreateArgs, settings: &Settings) -> Result<i32> {
             let place = path.display();
             anyhow!("{place} is neither a recipe ({single}) nor recipes by key ({many})")
         })?;
-        for stated in state(graph, &store, &programs, &cwd, &env).with_context(|| path.display().to_string())? {
-            println!("{}\t{}", stated.key, stated.name);
+        for stated in state(graph, &here).with_context(|| path.display().to_string())? {
+            say(&format!("{}\t{}", stated.key, stated.name))?;
         }
         return Ok(0);
     }
@@ -68,8 +69,18 @@ pub fn create(args: &CreateArgs, settings: &Settings) -> Result<i32> {
             place(path, &placeholder)?;
         }
     }
-    println!("{}", stated.name);
+    say(&stated.name.to_string())?;
     Ok(0)
+}
+
+/// Prints a line; a reader that has gone away is no error.
+fn say(line: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn place(path: &Path, placeholder: &Placeholder) -> Result<()> {

@@ -34,7 +34,7 @@ mod status;
 mod terminal;
 mod width;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use escapes::write_plainly;
@@ -107,6 +107,20 @@ impl Console {
         // A closed standard output is the caller's wish.
         let _ = write_plainly(&mut io::stdout(), stdout, io::stdout().is_terminal());
         let _ = write_plainly(&mut io::stderr(), stderr, self.terminal);
+    }
+
+    /// Passes on what a program wrote that somebody stated, byte for byte; it may be anything.
+    ///
+    /// # Errors
+    /// When it cannot be written, but for a reader that has gone away, which is the caller's wish.
+    pub fn pass_on(&self, stdout: &[u8], stderr: &[u8]) -> io::Result<()> {
+        let _one_at_a_time = self.lock();
+        let _ = io::stderr().write_all(stderr);
+        let written = io::stdout().write_all(stdout).and_then(|()| io::stdout().flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
     /// Shows a message of gg's own.

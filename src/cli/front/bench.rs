@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -12,6 +12,7 @@ use gg_store::{Lease, Store};
 
 use super::failure::Failed;
 use super::forcer::Forcer;
+use super::host::Taken;
 use super::job::Job;
 use super::program::Programs;
 use super::stated::{Place, Stated, state_one};
@@ -27,11 +28,14 @@ pub struct Bench {
     console: Arc<Console>,
     forcer: Forcer,
     programs: Programs,
+    taken: Taken,
     cwd: PathBuf,
     env: BTreeMap<OsString, OsString>,
     failed: Arc<AtomicU64>,
     begun: Instant,
     chronicle: Option<Arc<Chronicle>>,
+    /// A signal has come, of which this process is about to die.
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Bench {
@@ -52,9 +56,11 @@ impl Bench {
         });
         let forcer = Forcer::start(&store, settings, &console, keep_going, chronicle.as_deref(), begun)?;
         let (coordinator, told) = (Arc::clone(&forcer.forces.coordinator), Arc::clone(&console));
-        let ended = chronicle.clone();
+        let (ended, interrupted) = (chronicle.clone(), Arc::new(AtomicBool::new(false)));
+        let arrives = Arc::clone(&interrupted);
         drop(std::thread::Builder::new().name("gg-signals".into()).spawn(move || {
             let arrived = stop.wait();
+            arrives.store(true, Ordering::SeqCst);
             told.end();
             coordinator.cancel_all();
             ended.iter().for_each(|chronicle| chronicle.end());
@@ -67,6 +73,7 @@ impl Bench {
                 let console = Arc::clone(&console);
                 move |text| console.notice(text)
             }),
+            taken: Taken::default(),
             console,
             forcer,
             cwd,
@@ -74,6 +81,7 @@ impl Bench {
             failed: Arc::default(),
             begun,
             chronicle,
+            interrupted,
         })
     }
 
@@ -87,11 +95,6 @@ impl Bench {
         &self.store
     }
 
-    /// What a person sees.
-    pub fn console(&self) -> &Console {
-        &self.console
-    }
-
     /// Who forces.
     pub fn forcer(&self) -> &Forcer {
         &self.forcer
@@ -102,7 +105,8 @@ impl Bench {
     /// # Errors
     /// When it is none; the text says why.
     pub fn state(&self, job: &Job) -> Result<Stated> {
-        let place = Place { store: &self.store, programs: &self.programs, cwd: &self.cwd, env: &self.env };
+        let Self { store, programs, cwd, env, taken, .. } = self;
+        let place = Place { store, programs, cwd, taken, env };
         state_one(job.recipe.clone(), &job.guessed, &place)
     }
 
@@ -113,10 +117,31 @@ impl Bench {
         self.console.follow(self.forcer.forces.status(self.cwd.clone(), self.begun, || false, count));
     }
 
+    /// Goes no further once a signal has come: what was cancelled by it is no failure, and the exit status is not this one's to say.
+    fn outlive_no_signal(&self) {
+        while self.interrupted.load(Ordering::SeqCst) {
+            std::thread::park();
+        }
+    }
+
+    /// Passes on what a command has written.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn pass_on(&self, stdout: &[u8], stderr: &[u8]) -> Result<()> {
+        self.console.pass_on(stdout, stderr).context("cannot write to standard output")
+    }
+
+    /// Says of something that it failed.
+    pub fn say(&self, what: &str) {
+        self.outlive_no_signal();
+        self.failed.fetch_add(1, Ordering::SeqCst);
+        self.console.notice(what);
+    }
+
     /// Says how a command failed.
     pub fn tell(&self, job: &Job, failed: &Failed) {
-        self.failed.fetch_add(1, Ordering::SeqCst);
-        self.console.notice(&failed.message);
+        self.say(&failed.message);
         if let Some(hint) = job.hint(failed, &self.cwd) {
             self.console.notice(&hint);
         }
@@ -124,6 +149,7 @@ impl Bench {
 
     /// Ends in order, with this exit status.
     pub fn end(&self, status: i32) {
+        self.outlive_no_signal();
         self.forcer.forces.coordinator.wait_all();
         self.forcer.forces.end();
         self.console.end();

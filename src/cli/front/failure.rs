@@ -1,10 +1,13 @@
 //! What went wrong with a thunk, in words that name its program and its input.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gg_force::{Cause, ThunkFailure};
 use gg_ir::{AbsPath, Input, Made, Name, Thunk};
 use gg_worker::{Status, missing_library};
+
+use super::stated::NAMED;
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +53,24 @@ pub struct Failed {
     pub stderr: Vec<u8>,
 }
 
-/// So many inputs are named.
-const NAMED: usize = 10;
+/// What was said of a thunk that is no part of it.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// What a person calls it.
+    pub label: Option<String>,
+    /// See [`Stated::inputs`](super::Stated::inputs).
+    pub inputs: Arc<[String]>,
+}
 
 impl Failed {
     /// What is to be said of a failure; `thunk` is the one that failed, where it can be read.
-    pub fn of(failure: &ThunkFailure, thunk: Option<&Thunk>, label: Option<&str>, dependency: bool) -> Self {
+    /// `said` is what a person calls it, and the paths of what it works on, where that was said.
+    pub fn of(failure: &ThunkFailure, thunk: Option<&Thunk>, said: Option<&Said>, dependency: bool) -> Self {
         let command: Vec<String> = thunk.map_or_else(Vec::new, |thunk| {
             thunk.function.args.iter().map(|arg| arg.to_string_lossy().into()).collect()
         });
-        let inputs = thunk.map_or_else(Vec::new, names);
+        let inputs = said.map_or_else(|| thunk.map_or_else(Vec::new, names), |said| said.inputs.to_vec());
+        let label = said.and_then(|said| said.label.as_deref());
         let mut out = Self {
             kind: FailureKind::Infrastructure,
             thunk: failure.name,
@@ -102,6 +113,9 @@ impl Failed {
         }
         if dependency && out.kind == FailureKind::Program {
             out.kind = FailureKind::Dependency;
+            // Thousands may need it, and each of them tells of it.
+            out.stdout = tail(&out.stdout);
+            out.stderr = tail(&out.stderr);
         }
         let program = thunk.and_then(|thunk| Some(thunk.function.executable.as_path().file_name()?.to_string_lossy()));
         let on = match out.inputs.first() {
@@ -109,7 +123,9 @@ impl Failed {
             _ => String::new(),
         };
         let program = program.unwrap_or_default();
-        out.message = format!("{}: {program}{on}: {what} (thunk {})", out.label, failure.name);
+        // A thunk that cannot be read has neither.
+        let head = if out.label.is_empty() { String::new() } else { format!("{}: {program}{on}: ", out.label) };
+        out.message = format!("{head}{what} (thunk {})", failure.name);
         out
     }
 }
@@ -137,6 +153,15 @@ fn names(thunk: &Thunk) -> Vec<String> {
     own.take(NAMED).map(ToString::to_string).collect()
 }
 
+/// The end of what a program has written, from the beginning of a line if there is one.
+fn tail(text: &[u8]) -> Vec<u8> {
+    /// As much is told of it, in bytes.
+    const TOLD: usize = 4096;
+    let Some(cut) = text.len().checked_sub(TOLD) else { return text.to_vec() };
+    let line = text[cut..].iter().position(|&byte| byte == b'\n').map_or(cut, |at| cut + at + 1);
+    text[if line == text.len() { cut } else { line }..].to_vec()
+}
+
 /// The last line that says anything.
 fn last_line(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
@@ -156,6 +181,14 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_is_told() {
+        assert_eq!(tail(b"short\n"), b"short\n");
+        let long = [b"x".repeat(5000), b"\nlast\n".to_vec()].concat();
+        assert_eq!(tail(&long), b"last\n");
+        assert_eq!(tail(&b"x".repeat(5000)).len(), 4096);
+    }
 
     #[test]
     fn the_last_line_is_told() {

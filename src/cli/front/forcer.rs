@@ -1,19 +1,19 @@
 //! A coordinator whose results go to whoever asked for them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use gg_force::{Cause, Finished, Observer, Request, Served, ThunkFailure};
 use gg_ir::{Name, Reduction, Thunk};
 use gg_store::Store;
 
-use super::failure::Failed;
+use super::failure::{Failed, Said};
 use super::stated::Stated;
 use crate::console::Console;
-use crate::engine::Forces;
+use crate::engine::{Forces, Manner};
 use crate::report::{Chronicle, Recorder};
 use crate::settings::Settings;
 
@@ -31,8 +31,6 @@ type Tell = Box<dyn FnOnce(&Ended) + Send>;
 /// Somebody who asked for a thunk.
 struct Waiting {
     asker: u64,
-    /// The thunk had ended before.
-    known: bool,
     tell: Tell,
 }
 
@@ -40,11 +38,9 @@ struct Waiting {
 #[derive(Default)]
 struct Routes {
     waiting: HashMap<Name, Vec<Waiting>>,
-    /// What had a result before it was asked for again.
-    known: HashSet<Name>,
     /// What failed, and what a person calls it; a thunk that needs one of these says so.
     failed: HashMap<Name, Arc<ThunkFailure>>,
-    labels: HashMap<Name, String>,
+    said: HashMap<Name, Said>,
 }
 
 /// Tells those who asked.
@@ -71,8 +67,8 @@ impl Router {
             _ => (failure.clone(), false),
         };
         let thunk = self.store.read_thunk(&root.name).ok();
-        let label = self.lock().labels.get(&root.name).cloned();
-        Failed::of(&root, thunk.as_deref(), label.as_deref(), dependency)
+        let said = self.lock().said.get(&root.name).cloned();
+        Failed::of(&root, thunk.as_deref(), said.as_ref(), dependency)
     }
 }
 
@@ -88,9 +84,6 @@ impl Observer for Router {
             {
                 routes.failed.insert(done.name, failure.clone());
             }
-            if done.result.is_ok() {
-                routes.known.insert(done.name);
-            }
             routes.waiting.remove(&done.name).unwrap_or_default()
         };
         if tells.is_empty() {
@@ -99,13 +92,12 @@ impl Observer for Router {
         let ended = Ended {
             result: done.result.clone().map_err(|failure| Box::new(self.failed(&failure))),
             engine: match &done.served {
-                Served::Executed { engine } => Some(engine.to_string()),
-                Served::FromCache | Served::NotRun => None,
+                Served::Executed { engine } if !done.again => Some(engine.to_string()),
+                Served::Executed { .. } | Served::FromCache | Served::NotRun => None,
             },
         };
-        for Waiting { known, tell, .. } in tells {
-            let engine = ended.engine.clone().filter(|_| !known);
-            tell(&Ended { engine, ..ended.clone() });
+        for Waiting { tell, .. } in tells {
+            tell(&ended);
         }
     }
 
@@ -148,8 +140,14 @@ impl Forcer {
             Some(chronicle) => Arc::new(chronicle.observer(&store, told)),
             None => told,
         };
-        let forces =
-            Forces::start(Arc::clone(&store), settings, observer, keep_going, &Arc::default(), console, begun)?;
+        let manner = Manner { keep_going, confirm: false, terminal: false };
+        let forces = Forces::start(Arc::clone(&store), settings, observer, manner, &Arc::default(), console, begun)?;
+        if !forces.isolated {
+            bail!(
+                "this machine lets gg make no sandboxes, in which alone it runs what is stated by hand (`gg doctor` tells why); \
+                 -e lambda --no-fallback runs it elsewhere"
+            );
+        }
         Ok(Self { store, forces: Arc::new(forces), router })
     }
 
@@ -163,6 +161,7 @@ impl Forcer {
             label: stated.label.clone().unwrap_or_else(|| command_line(&stated.thunk)),
             volatile: stated.thunk.volatile,
             eager: false,
+            anew: true,
         };
         self.ask(request, asker, Box::new(tell));
     }
@@ -170,21 +169,19 @@ impl Forcer {
     /// As [`Forcer::force`], of a thunk that is known by its name.
     pub fn force_name(&self, name: Name, asker: u64, tell: impl FnOnce(&Ended) + Send + 'static) {
         let (kind, label) = (String::new(), String::new());
-        let request = Request { name, thunk: None, kind, label, volatile: false, eager: false };
+        let request = Request { name, thunk: None, kind, label, volatile: false, eager: false, anew: true };
         self.ask(request, asker, Box::new(tell));
     }
 
-    /// Notes what a person calls a thunk that others may need.
+    /// Notes what was said of a thunk that others may need.
     pub fn name(&self, stated: &Stated) {
-        if let Some(label) = &stated.label {
-            self.router.lock().labels.insert(stated.name, label.clone());
-        }
+        let said = Said { label: stated.label.clone(), inputs: Arc::clone(&stated.inputs) };
+        self.router.lock().said.insert(stated.name, said);
     }
 
     fn ask(&self, request: Request, asker: u64, tell: Tell) {
         let mut routes = self.router.lock();
-        let known = routes.known.contains(&request.name);
-        routes.waiting.entry(request.name).or_default().push(Waiting { asker, known, tell });
+        routes.waiting.entry(request.name).or_default().push(Waiting { asker, tell });
         // Still locked: nobody is to take back meanwhile, for another, what is asked for here.
         self.forces.coordinator.add(request);
     }

@@ -1,8 +1,10 @@
 //! What the sources of a recipe stand for on this machine.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,17 +17,29 @@ use crate::session::Placeholders;
 /// No real directory is nested deeper.
 const DEEPEST: usize = 200;
 
+/// Directories that were taken in, each once for as long as this lives: ten thousand recipes may name the same one.
+#[derive(Default)]
+pub struct Taken(Mutex<HashMap<PathBuf, Name>>);
+
+impl Taken {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Name>> {
+        // Changed by single calls: whole even if a thread panicked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// This machine's files, as a recipe may name them.
 pub struct Host<'a> {
     store: &'a Store,
     /// Where relative paths begin.
     cwd: &'a Path,
+    taken: &'a Taken,
 }
 
 impl<'a> Host<'a> {
     /// Files of this machine; relative paths are seen from `cwd`.
-    pub fn new(store: &'a Store, cwd: &'a Path) -> Self {
-        Self { store, cwd }
+    pub fn new(store: &'a Store, cwd: &'a Path, taken: &'a Taken) -> Self {
+        Self { store, cwd, taken }
     }
 
     /// Takes in what is at a path now: a file, or a directory with all below it, also where a link leads to it; links below a
@@ -38,7 +52,13 @@ impl<'a> Host<'a> {
         let path = fs::canonicalize(&named).map_err(|error| cannot_read(&named, &error))?;
         let meta = fs::metadata(&path).map_err(|error| cannot_read(&path, &error))?;
         if meta.is_dir() {
-            return Ok(Input::Tree(self.tree(&path, 0)?));
+            let known = self.taken.lock().get(&path).copied();
+            if let Some(name) = known {
+                return Ok(Input::Tree(name));
+            }
+            let name = self.tree(&path, 0)?;
+            self.taken.lock().insert(path, name);
+            return Ok(Input::Tree(name));
         }
         let mode = meta.mode() & 0o7777;
         if let Some(placeholder) = Placeholders::at(&path) {
@@ -98,6 +118,9 @@ impl Sources for Host<'_> {
             return self.put(&content);
         }
         if let Some(path) = &source.file {
+            if path.0.is_empty() {
+                return Err(RecipeError::new("file: an empty path leads to nothing"));
+            }
             return self.file(Path::new(&path.to_os()));
         }
         let kind = if source.input.is_some() { "input" } else { "made" };

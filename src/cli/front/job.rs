@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gg_ir::{Reduction, Tag};
@@ -176,8 +176,8 @@ impl Job {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
             }
-            let written = store.copy_out(made.object.name(), path, made.mode, None);
-            written.with_context(|| format!("cannot write {}", path.display()))?;
+            // It names the file and why.
+            store.copy_out(made.object.name(), path, made.mode, None).map_err(|error| anyhow!("{error}"))?;
         }
         Ok(())
     }

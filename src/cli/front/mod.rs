@@ -19,10 +19,10 @@ mod stated;
 mod template;
 
 pub use bench::Bench;
-pub use failure::{Failed, FailureKind};
+pub use failure::{Failed, FailureKind, Said};
 pub use forcer::{Ended, Forcer};
-pub use host::Host;
+pub use host::{Host, Taken};
 pub use job::{Job, JobArgs};
 pub use program::{Found, Programs};
-pub use stated::{Place, Stated, environment, source, state, state_one};
+pub use stated::{Place, Stated, environment, source, state, state_each, state_one};
 pub use template::{fill, names_item};

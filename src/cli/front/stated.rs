@@ -1,6 +1,6 @@
 //! From recipes to thunks in the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use gg_capture::Request;
 use gg_ir::{Input, Name, Thunk};
-use gg_recipe::{Graph, Recipe, Source, Text, seal, seal_all};
+use gg_recipe::{Graph, Recipe, RecipeError, Sealed, Source, Text, seal, seal_each};
 use gg_store::Store;
 
-use super::host::Host;
+use super::host::{Host, Taken};
 use super::program::{Captures, Found, Program, Programs};
 
 /// A thunk that is in the store.
@@ -25,6 +25,17 @@ pub struct Stated {
     pub thunk: Arc<Thunk>,
     /// What a person calls it, where that was said.
     pub label: Option<String>,
+    /// Some of the paths of what it works on: of its inputs, those that do not belong to its program.
+    pub inputs: Arc<[String]>,
+}
+
+/// So many inputs are named where something is said of a thunk.
+pub const NAMED: usize = 10;
+
+/// The inputs of a recipe to which no program has been added.
+fn own(recipe: &Recipe) -> Arc<[String]> {
+    let paths = recipe.inputs.iter().filter(|(path, source)| source.is_some() && !path.starts_with("/dev/"));
+    paths.map(|(path, _)| path.clone()).take(NAMED).collect()
 }
 
 /// Where recipes are stated.
@@ -35,36 +46,51 @@ pub struct Place<'a> {
     pub programs: &'a Programs,
     /// Where relative paths begin.
     pub cwd: &'a Path,
+    /// Directories that were taken in before.
+    pub taken: &'a Taken,
     /// The environment of gg, in which programs are looked up as far as a recipe's own says nothing else.
     pub env: &'a BTreeMap<OsString, OsString>,
 }
 
-/// Seals recipes, and puts the thunks into the store, each after those that it uses. Relative paths are seen from `cwd`; programs
-/// are looked up as `env` says.
+/// Seals recipes, and puts the thunks into the store, each after those that it uses.
 ///
 /// # Errors
 /// When a recipe is none, or what it names is not there; the text says which and where.
-pub fn state(
-    graph: Graph,
-    store: &Store,
-    programs: &Programs,
-    cwd: &Path,
-    env: &BTreeMap<OsString, OsString>,
-) -> Result<Vec<Stated>> {
-    let place = Place { store, programs, cwd, env };
-    let captures = programs.begin();
-    let mut plain = BTreeMap::new();
+pub fn state(graph: Graph, place: &Place<'_>) -> Result<Vec<Stated>> {
+    let (stated, failed) = state_each(graph, place)?;
+    match failed.into_iter().find(|(_, why)| !why.is_dependency()) {
+        None => Ok(stated),
+        Some((key, why)) => bail!("{key}: {why}"),
+    }
+}
+
+/// As [`state`], but leaves out what is none, and what uses such; says of each, by its key, why.
+///
+/// # Errors
+/// When it is the graph as a whole, or the store fails.
+pub fn state_each(graph: Graph, place: &Place<'_>) -> Result<(Vec<Stated>, BTreeMap<String, RecipeError>)> {
+    let captures = place.programs.begin();
+    let (mut plain, mut failed, mut inputs) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
     for (key, recipe) in graph.0 {
-        let recipe = with_program(recipe, &[], &place, &captures).with_context(|| key.clone())?;
+        inputs.insert(key.clone(), own(&recipe));
+        let recipe = match with_program(recipe, &[], place, &captures) {
+            Ok(recipe) => recipe,
+            Err(error) => {
+                failed.insert(key.clone(), RecipeError::new(format!("{error:#}")));
+                Recipe::default()
+            }
+        };
         plain.insert(key, recipe);
     }
-    let sealed = seal_all(&Graph(plain), None, &mut Host::new(store, cwd)).map_err(|error| anyhow!("{error}"))?;
+    let mut host = Host::new(place.store, place.cwd, place.taken);
+    let (sealed, failed) = seal_each(&Graph(plain), failed, None, &mut host).map_err(|error| anyhow!("{error}"))?;
     let mut stated = Vec::with_capacity(sealed.len());
-    for sealed in sealed {
-        store.put_thunk(&sealed.thunk)?;
-        stated.push(Stated { key: sealed.key, name: sealed.name, thunk: Arc::new(sealed.thunk), label: sealed.label });
+    for Sealed { key, name, thunk, label } in sealed {
+        place.store.put_thunk(&thunk)?;
+        let inputs = inputs.remove(&key).unwrap_or_default();
+        stated.push(Stated { key, name, thunk: Arc::new(thunk), label, inputs });
     }
-    Ok(stated)
+    Ok((stated, failed))
 }
 
 /// The same for one recipe, which has no key, and may start the programs that are `guessed`.
@@ -72,10 +98,12 @@ pub fn state(
 /// # Errors
 /// As [`state`].
 pub fn state_one(recipe: Recipe, guessed: &[OsString], place: &Place<'_>) -> Result<Stated> {
+    let inputs = own(&recipe);
     let recipe = with_program(recipe, guessed, place, &place.programs.begin())?;
-    let thunk = seal(&recipe, None, &mut Host::new(place.store, place.cwd)).map_err(|error| anyhow!("{error}"))?;
+    let thunk =
+        seal(&recipe, None, &mut Host::new(place.store, place.cwd, place.taken)).map_err(|error| anyhow!("{error}"))?;
     place.store.put_thunk(&thunk)?;
-    Ok(Stated { key: String::new(), name: thunk.name(), thunk: Arc::new(thunk), label: recipe.label })
+    Ok(Stated { key: String::new(), name: thunk.name(), thunk: Arc::new(thunk), label: recipe.label, inputs })
 }
 
 /// The variables by which programs choose a language and its characters (locale(7), gettext's manual): `LC_` begins all others.

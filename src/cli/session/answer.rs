@@ -234,6 +234,7 @@ impl Session {
             label,
             volatile: thunk.volatile,
             eager: at_once.is_some(),
+            anew: false,
         };
         if at_once.is_some() {
             if let Some(failed) = self.known_failure(&name, &thunk) {

@@ -283,6 +283,7 @@ pub fn foreign(placeholder: &Placeholder, path: &Path) -> Request {
         volatile: false,
         // One that fails keeps nothing else from being computed.
         eager: true,
+        anew: false,
     }
 }
 

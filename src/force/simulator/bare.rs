@@ -60,9 +60,9 @@ impl Bare {
         while let Some(command) = self.plan.next() {
             match command {
                 Command::Look { id, .. } => self.plan.handle(self.now, Event::Looked { id, found: None }),
-                Command::LookResolved { id, .. } => {
+                Command::LookResolved { id, round, .. } => {
                     let key = self.plan.graph[id].name;
-                    self.plan.handle(self.now, Event::Resolved { id, key, found: None });
+                    self.plan.handle(self.now, Event::Resolved { id, round, key, found: None });
                 }
                 Command::Start { run, work, .. } => {
                     self.agenda.push(Reverse((self.now + time(work.id.0), run, work.id.0)));

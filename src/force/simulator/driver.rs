@@ -165,6 +165,7 @@ impl<'a> Driver<'a> {
             label: step.label.clone(),
             volatile: false,
             eager: false,
+            anew: false,
         };
         self.plan.handle(self.now, Event::Add(request));
         self.obey();
@@ -312,7 +313,9 @@ impl<'a> Driver<'a> {
             let event = match command {
                 // Nothing is in the cache.
                 Command::Look { id, .. } => Event::Looked { id, found: None },
-                Command::LookResolved { id, .. } => Event::Resolved { id, key: self.plan.graph[id].name, found: None },
+                Command::LookResolved { id, round, .. } => {
+                    Event::Resolved { id, round, key: self.plan.graph[id].name, found: None }
+                }
                 Command::Start { run, work, .. } => {
                     started.push((run, work));
                     continue;

@@ -118,6 +118,7 @@ impl Bench {
             label: label.into(),
             volatile: false,
             eager: false,
+            anew: false,
         });
         name
     }

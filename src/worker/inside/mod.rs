@@ -27,6 +27,10 @@ pub(crate) mod root;
 mod tool;
 mod watch;
 
+/// As many bytes are kept of what a program writes to each of standard output and error; one that wrote more has words of gg's at its
+/// end.
+pub const MOST_OUTPUT: usize = watch::CAP;
+
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -115,6 +119,8 @@ pub fn worker_main(socket: RawFd) -> ! {
     let mut link = Link::new(unsafe { OwnedFd::from_raw_fd(socket) });
     let status = match serve(&mut link) {
         Ok(()) => 0,
+        // The pool is gone, and so is whoever would read this.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
         Err(error) => {
             eprintln!("gg worker process: {error}");
             1

@@ -20,7 +20,7 @@ use crate::reply::Ended;
 use crate::request::Request;
 
 /// No more than this is kept of each of standard output and error.
-const CAP: usize = 64 << 20;
+pub const CAP: usize = 64 << 20;
 
 /// Read at once, at least.
 const PIECE: usize = 16 * 1024;

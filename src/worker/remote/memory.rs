@@ -42,11 +42,14 @@ pub(super) fn lacked(failure: &Failure, kills_before: Option<u64>) -> Option<Lac
     }
     let killed = matches!(failure.status, Status::Signalled(libc::SIGKILL) | Status::Exited(137));
     let said = |part: &[u8]| failure.stderr.windows(part.len()).any(|window| window == part);
-    let counted = || matches!((kills_before, kills()), (Some(before), Some(after)) if after > before);
+    let counts = kills_before.zip(kills());
+    let counted = counts.is_some_and(|(before, after)| after > before);
+    // A program may as well have killed itself.
+    let killed = killed && (counted || counts.is_none());
     if said(FULL) {
         return Some(Lack::Room);
     }
-    (killed || SAID.iter().any(|part| said(part)) || counted()).then_some(Lack::Memory)
+    (killed || SAID.iter().any(|part| said(part)) || counted).then_some(Lack::Memory)
 }
 
 #[cfg(test)]
@@ -74,6 +77,8 @@ mod tests {
         assert_eq!(lacked(&failure(Status::Exited(1), full), None), Some(Lack::Room));
         assert_eq!(lacked(&failure(Status::Exited(1), b"a.c:1:1: error: expected ';'\n"), None), None);
         assert_eq!(lacked(&failure(Status::Exited(0), said), Some(0)), None);
+        // It has killed itself, or somebody else has.
+        assert_eq!(lacked(&failure(Status::Signalled(9), b""), kills()), None);
         // More kills than before, whatever was said.
         let counted = lacked(&failure(Status::Exited(1), b""), Some(0)).is_some();
         assert_eq!(counted, kills().is_some_and(|kills| kills > 0));

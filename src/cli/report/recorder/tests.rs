@@ -44,6 +44,7 @@ fn done(number: u32, result: gg_force::Outcome, log: Vec<Attempt>) -> Finished {
         ready: Some(second),
         ended: second * 3,
         log,
+        again: false,
     }
 }
 
