@@ -454,3 +454,25 @@ fn what_is_still_so_is_not_asked_again() {
     assert_ne!(thunk(json!(["app/main.py"])), first);
     assert_eq!(project.read("asked"), b"xx");
 }
+
+#[test]
+fn what_a_program_will_have_in_its_environment_decides_what_is_captured() {
+    let project = Project::new();
+    project.write("one/m.py", "print(1)\n").write("two/m.py", "print(2)\n");
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    let mut api = Api::with(command.env("PYTHONPATH", "one").arg("api"));
+    let python = json!({"program": "/usr/bin/python3", "args": ["-c", "import m"]});
+    for (env, expected) in [(json!({}), "1\n"), (json!({"PYTHONPATH": "two"}), "2\n")] {
+        let mut recipe = python.clone();
+        recipe["env"] = env.clone();
+        let (_, events) = api.ask(json!({"do": "force", "thunks": {"a": recipe}}));
+        assert_eq!(events[0]["stdout"], expected, "{events:?}");
+        let mut capture = python.clone();
+        (capture["do"], capture["env"]) = (json!("capture"), env);
+        let mut recipe = api.ask(capture).0["ok"].clone();
+        recipe.as_object_mut().unwrap().remove("notes");
+        recipe["cwd"] = json!(project.root());
+        let (_, events) = api.ask(json!({"do": "force", "thunks": {"a": recipe}}));
+        assert_eq!(events[0]["stdout"], expected, "{events:?}");
+    }
+}

@@ -93,14 +93,14 @@ impl fmt::Display for Note {
                 write!(
                     f,
                     "{importer}, line {line}, changes sys.path in a way that only its run shows: what it imports from there may be \
-                     missing, or be another; name that directory as one that belongs to the program"
+                     missing, or be another; name that directory as one that belongs to the program (`also`)"
                 )
             }
             Self::LinkOut { link, target } => {
                 let (link, target) = (link.display(), target.display());
                 write!(
                     f,
-                    "{link} leads to {target}, which is much and was not taken along: name it if the program needs it"
+                    "{link} leads to {target}, which is much and was not taken along: name it (`also`) if the program needs it"
                 )
             }
             Self::NotCompiled { directory, why } => {

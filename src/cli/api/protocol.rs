@@ -88,6 +88,9 @@ pub struct Capture {
     /// What it opens besides.
     #[serde(default)]
     pub also: Vec<Text>,
+    /// What it will have in its environment, besides what it needs.
+    #[serde(default)]
+    pub env: Option<BTreeMap<String, Text>>,
 }
 
 /// See [`Request::Force`].

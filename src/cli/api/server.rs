@@ -178,7 +178,7 @@ impl Inner {
         let request = CaptureRequest {
             args: texts(&capture.args),
             cwd: self.cwd.clone(),
-            env: crate::front::environment(&self.env, None),
+            env: crate::front::environment(&self.env, capture.env.as_ref()),
             programs: texts(&capture.programs),
             packages: capture.packages,
             also: capture.also.iter().map(|text| PathBuf::from(text.to_os())).collect(),

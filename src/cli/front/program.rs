@@ -35,8 +35,11 @@ pub struct Found {
 }
 
 /// Programs by what was asked for but for its arguments, and then by those arguments that decided what is needed
-/// ([`Captured::decisive`]; none where there were no more). So a command that is stated with a hundred thousand items is captured once.
-struct Known<T>(HashMap<Request, BTreeMap<usize, HashMap<Vec<Option<OsString>>, T>>>);
+/// ([`Captured::decisive`]). So a command that is stated with a hundred thousand items is captured once.
+struct Known<T>(HashMap<Request, BTreeMap<usize, ByArgs<T>>>);
+
+/// By the first arguments, as many as decided; none where there were no more.
+type ByArgs<T> = HashMap<Vec<Option<OsString>>, T>;
 
 /// Programs that were captured in one moment.
 type Moment = Known<Arc<Program>>;
@@ -55,10 +58,7 @@ impl<T: Clone> Known<T> {
     }
 
     fn put(&mut self, request: &Request, args: &[OsString], count: usize, program: T) {
-        if !self.0.contains_key(request) {
-            self.0.insert(request.clone(), BTreeMap::new());
-        }
-        let Some(known) = self.0.get_mut(request) else { return };
+        let known = self.0.entry(request.clone()).or_default();
         known.entry(count).or_default().insert(decisive(args, count), program);
     }
 }
