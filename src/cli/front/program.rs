@@ -79,6 +79,8 @@ pub struct Programs {
     moment: Option<Arc<Mutex<Moment>>>,
     /// Programs of earlier moments, and how all was when they were captured.
     earlier: Mutex<Known<(Arc<Program>, Sight)>>,
+    /// Held while something is captured.
+    capturing: Mutex<()>,
     told: Mutex<HashSet<String>>,
     tell: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -90,14 +92,14 @@ impl Default for Programs {
             // Who has closed that does not want to know.
             let _ = writeln!(io::stderr(), "gg: {text}");
         };
-        Self { moment: None, earlier: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
+        Self { moment: None, earlier: Mutex::default(), capturing: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
     }
 }
 
 impl Programs {
     /// Each captured once, for a command that is over soon.
     pub fn lasting(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { moment: Some(Arc::default()), earlier: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
+        Self { moment: Some(Arc::default()), earlier: Mutex::default(), capturing: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
     }
 
     /// Begins to state a graph.
@@ -143,6 +145,12 @@ impl Captures<'_> {
     pub fn capture(&self, store: &Store, mut request: Request) -> Result<Found> {
         request.bytecode = Some(store.dir().join(bytecode::FOLDER));
         let args = std::mem::take(&mut request.args);
+        let known = lock(&self.moment).get(&request, &args);
+        if let Some(program) = known {
+            return Ok(Found { args: program.captured.args_with(&args), program });
+        }
+        // One after the other: a hundred requests at once for one program capture it once, and not in a hundred processes.
+        let _one = lock(&self.programs.capturing);
         let known = lock(&self.moment).get(&request, &args);
         if let Some(program) = known {
             return Ok(Found { args: program.captured.args_with(&args), program });
