@@ -63,6 +63,9 @@ def located(function: Callable[..., Any]) -> Dict[str, str]:
     if name in ("__main__", "__mp_main__", MAIN):
         # Of a program that is run as a module (python -m), the package, from which it may import by relative names.
         name, package = MAIN, getattr(getattr(module, "__spec__", None), "parent", None) or ""
+        if not os.path.dirname(path).endswith(package.replace(".", os.sep)):
+            # Somebody else's: of a debugger, say, that was run so and runs this.
+            package = ""
     else:
         package = name if os.path.basename(path) == "__init__.py" else name.rpartition(".")[0]
     root = os.path.dirname(path)
