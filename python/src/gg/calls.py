@@ -231,8 +231,9 @@ def function(
 
     It has to stand at the top of a module, or of the main program, that is a file: its text is what travels, with what
     it imports. In the sandbox the module is imported and the function called; a main program is imported under another
-    name than ``__main__``. Globals are as the module's text makes them, not as they are here. What a module file that is
-    a link imports from its own directory is looked for beside what the link leads to; name what is not there in ``also``.
+    name than ``__main__``. Globals are as the module's text makes them, not as they are here. What a module file that
+    is a link imports from its own directory is looked for beside what the link leads to; name what is not there in
+    ``also``.
 
     Arguments and results travel as JSON, and what JSON would change (a tuple) is refused. With ``pickle`` they are
     pickled: that takes nearly everything, but reading a result runs what its bytes say, so the function and all that it

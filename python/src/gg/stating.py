@@ -20,8 +20,8 @@ __all__ = ["Request", "Stating"]
 
 #: Thunks that are asked for in one request.
 WANTED = 1000
-#: Thunks that gg takes in one request, with those that they use; bytes are ``LONGEST``. Less is no limit, since what all
-#: of them use is stated again in each request.
+#: Thunks that gg takes in one request, with those that they use; bytes are ``LONGEST``. Less is no limit, since what
+#: all of them use is stated again in each request.
 MOST = 100_000
 #: Bytes of a request beside its recipes, at most.
 BESIDE = 1 << 20
