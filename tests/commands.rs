@@ -212,6 +212,12 @@ fn a_program_is_captured_once_for_all_items() {
     let ran = run(&mut command).ok();
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("1 x1\n2 x2\n3 x3\n", ""));
     assert_eq!(project.read("asked"), b"\n");
+    // Nor is one that cannot be tried again and again.
+    let mut command = project.command(env!("CARGO_BIN_EXE_gg"));
+    command.env("PATH", format!("{}:/usr/bin:/bin", project.path("bin").display()));
+    let ran = run(command.args(["parallel", "--", "python3", "-m", "no_such_module", "{}", ":::", "1", "2", "3"]));
+    assert!(ran.status != 0 && ran.stderr.matches("no module \"no_such_module\"").count() == 3, "{}", ran.stderr);
+    assert_eq!(project.read("asked"), b"\n\n");
 }
 
 #[test]

@@ -51,6 +51,9 @@ pub(crate) struct Gather<'a> {
     /// The first of the programs that is Python, and the packages of the request that no such program has.
     pub lacking: Option<(PathBuf, BTreeSet<String>)>,
     pub env: BTreeMap<OsString, OsString>,
+    /// See [`Captured::decisive`]; those of the program that was asked for are looked at for as long as `is_main`.
+    pub decisive: usize,
+    pub is_main: bool,
     /// See [`Captured::looked`].
     pub looked: Option<BTreeSet<PathBuf>>,
     pub notes: BTreeSet<Note>,
@@ -61,11 +64,10 @@ pub(crate) struct Started {
     pub executable: PathBuf,
     /// What it must be told is its name, where that is not what it was asked for by.
     pub name: Option<OsString>,
-    /// How many of its arguments were looked at to find what it needs; one more than there are where it was seen that there are no more.
-    pub decisive: usize,
 }
 
-pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
+/// How many arguments decided, and what is needed.
+pub(crate) fn capture(request: &Request) -> (usize, Result<Captured, CaptureError>) {
     let mut gather = Gather {
         request,
         places: Places::default(),
@@ -81,43 +83,52 @@ pub(crate) fn capture(request: &Request) -> Result<Captured, CaptureError> {
         path_first: Vec::new(),
         lacking: None,
         env: BTreeMap::new(),
+        decisive: 0,
+        is_main: true,
         looked: Some(BTreeSet::new()),
         notes: BTreeSet::new(),
     };
-    let started = gather.named(&request.program, &request.args)?;
-    for program in &request.programs {
-        gather.named(program, &[])?;
-    }
-    for program in &request.guessed {
-        let before = gather.clone();
-        if gather.named(program, &[]).is_err() {
-            // It may be one later, for reasons that were not kept.
-            gather = Gather { looked: None, ..before };
-        }
-    }
-    for path in &request.also {
-        gather.also(&lookup::plain(&request.cwd.join(path)))?;
-    }
-    match &gather.lacking {
-        None if !request.packages.is_empty() => {
-            return Err(CaptureError::NoPython { packages: request.packages.clone() });
-        }
-        Some((python, lacking)) => {
-            if let Some(package) = lacking.first() {
-                return Err(CaptureError::NoPackage { package: package.clone(), interpreter: python.clone() });
-            }
-        }
-        None => {}
-    }
-    gather.look_where_loaders_do();
-    gather.locales()?;
-    gather.list_directories()?;
-    gather.places.walk(&request.cwd)?;
-    gather.places.merged()?;
-    gather.finish(started)
+    let started = gather.all();
+    (gather.decisive, started.and_then(|started| gather.finish(started)))
 }
 
 impl Gather<'_> {
+    fn all(&mut self) -> Result<Started, CaptureError> {
+        let request = self.request;
+        let started = self.named(&request.program, &request.args)?;
+        self.is_main = false;
+        for program in &request.programs {
+            self.named(program, &[])?;
+        }
+        for program in &request.guessed {
+            let before = self.clone();
+            if self.named(program, &[]).is_err() {
+                // It may be one later, for reasons that were not kept.
+                *self = Gather { looked: None, ..before };
+            }
+        }
+        for path in &request.also {
+            self.also(&lookup::plain(&request.cwd.join(path)))?;
+        }
+        match &self.lacking {
+            None if !request.packages.is_empty() => {
+                return Err(CaptureError::NoPython { packages: request.packages.clone() });
+            }
+            Some((python, lacking)) => {
+                if let Some(package) = lacking.first() {
+                    return Err(CaptureError::NoPackage { package: package.clone(), interpreter: python.clone() });
+                }
+            }
+            None => {}
+        }
+        self.look_where_loaders_do();
+        self.locales()?;
+        self.list_directories()?;
+        self.places.walk(&request.cwd)?;
+        self.places.merged()?;
+        Ok(started)
+    }
+
     /// Adds a program as a shell would find it.
     fn named(&mut self, name: &OsStr, args: &[OsString]) -> Result<Started, CaptureError> {
         let found = self.look_up(name, &self.request.env)?;
@@ -157,14 +168,14 @@ impl Gather<'_> {
         }
         let io = |error| CaptureError::Io { path: path.clone(), error };
         let head = disk::head(path, HEAD).map_err(io)?;
-        let mut started = Started { executable: path.clone(), name: None, decisive: 0 };
+        let started = Started { executable: path.clone(), name: None };
         let real = self.places.file(path)?;
         self.search.extend(found.directory.clone());
         if head.starts_with(b"\x7fELF") {
             self.program(&real)?;
             self.modules(path)?;
         } else if let Some(line) = script::first_line(path, &head)? {
-            started.decisive = self.script(path, line, args, scripts + 1)?;
+            self.script(path, line, args, scripts + 1)?;
         } else if Placeholder::parse(&head).is_some() {
             return Err(CaptureError::Placeholder { path: path.clone() });
         } else {
@@ -173,14 +184,14 @@ impl Gather<'_> {
         Ok(started)
     }
 
-    /// Adds who runs a script; how many of the script's arguments decided what that needs.
+    /// Adds who runs a script.
     fn script(
         &mut self,
         script: &Path,
         line: script::FirstLine,
         args: &[OsString],
         scripts: u32,
-    ) -> Result<usize, CaptureError> {
+    ) -> Result<(), CaptureError> {
         if scripts > MOST_SCRIPTS {
             let what =
                 "leads to a script that is run by a script, more often than Linux follows: name a program".into();
@@ -197,15 +208,13 @@ impl Gather<'_> {
         };
         let mut rest: Vec<OsString> = vec![script.into()];
         rest.extend(args.iter().cloned());
-        let behind = args.len();
         // A path, even if it has no slash.
         let interpreter = lookup::plain(&request.cwd.join(&line.interpreter));
         let found = self.look_up(interpreter.as_os_str(), &request.env).map_err(by(line.interpreter.as_os_str()))?;
         if interpreter.file_name() != Some(OsStr::new("env")) {
             let args: Vec<OsString> = line.argument.into_iter().chain(rest).collect();
-            let own = args.len() - behind;
-            let started = self.start(&found, &args, scripts).map_err(by(line.interpreter.as_os_str()))?;
-            return Ok(started.decisive.saturating_sub(own));
+            self.start(&found, &args, scripts).map_err(by(line.interpreter.as_os_str()))?;
+            return Ok(());
         }
         self.start(&found, &[], scripts).map_err(by(line.interpreter.as_os_str()))?;
         let call = script::env_call(script, line.argument.as_deref())?;
@@ -213,9 +222,8 @@ impl Gather<'_> {
         env.extend(call.set);
         let found = self.look_up(&call.program, &env).map_err(by(&call.program))?;
         let args: Vec<OsString> = call.args.into_iter().chain(rest).collect();
-        let own = args.len() - behind;
-        let started = self.start(&found, &args, scripts).map_err(by(&call.program))?;
-        Ok(started.decisive.saturating_sub(own))
+        self.start(&found, &args, scripts).map_err(by(&call.program))?;
+        Ok(())
     }
 
     /// Adds a file or directory that the request names, with what libraries in it need.
@@ -266,7 +274,7 @@ impl Gather<'_> {
         Ok(Captured {
             executable,
             args: [name].into_iter().chain(self.request.args.iter().cloned()).collect(),
-            decisive: started.decisive,
+            decisive: self.decisive,
             looked: self.looked.map(|mut looked| {
                 looked.extend(self.places.absent.iter().cloned());
                 looked

@@ -102,5 +102,14 @@ pub use sight::Sight;
 /// [`CaptureError`], whose text says what is wrong with which file and what to do: the program or something that it surely needs is
 /// not there, or cannot be started on this machine.
 pub fn capture(request: &Request) -> Result<Captured, CaptureError> {
+    gather::capture(request).1
+}
+
+/// The same, with how many of the arguments decided that, as [`Captured::decisive`] says it: also for what cannot be captured, so that
+/// a command with many items is not tried for each.
+///
+/// # Errors
+/// As [`capture`].
+pub fn capture_counting(request: &Request) -> (usize, Result<Captured, CaptureError>) {
     gather::capture(request)
 }

@@ -127,9 +127,11 @@ impl Plan {
         }
         match thunk {
             Ok(thunk) => {
+                let said = self.labels.remove(&self.graph[id].name);
                 let node = &mut self.graph[id];
                 if node.label.is_empty() {
                     let (kind, label) = describe(&thunk);
+                    let label = said.unwrap_or(label);
                     (node.kind, node.label) = (self.words.kind(&kind), label.into());
                 }
                 node.describe(thunk);

@@ -229,3 +229,19 @@ fn outputs_that_are_not_declared_dynamic_are_what_they_are() {
     world.run();
     assert_eq!(value_of(&world, &name), Reference::Value(Name::of_value(&content)));
 }
+
+#[test]
+fn what_a_program_calls_a_thunk_is_told() {
+    let mut world = world(|label| {
+        match label {
+        "1" => Wrote::Graph(
+            r#"{"thunks": {"a": {"inherit": true, "args": ["0"], "label": "the last step"}}, "output": {"thunk": "a"}}"#
+                .to_owned(),
+        ),
+        _ => Wrote::Plain,
+    }
+    });
+    world.add(&dynamic("1"));
+    world.run();
+    assert_eq!(world.labels(), ["1", "the last step"]);
+}

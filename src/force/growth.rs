@@ -31,13 +31,22 @@ impl From<LedgerError> for GrowError {
     }
 }
 
+/// What the graphs of an execution come to.
+#[derive(Debug)]
+pub(crate) struct Grown {
+    /// The reduction, with further thunks in place of graphs.
+    pub reduction: Reduction,
+    /// What the program calls the thunks that it states.
+    pub labels: Vec<(Name, String)>,
+}
+
 /// Replaces each output that is a graph by what stands for it, and puts the thunks that it needs into the store.
 pub(crate) fn take_up(
     store: &dyn Ledger,
     thunk: &Thunk,
     resolved: &BTreeMap<Reference, Name>,
     reduction: &Reduction,
-) -> Result<Reduction, GrowError> {
+) -> Result<Grown, GrowError> {
     let mut graphs: BTreeMap<Tag, Vec<u8>> = BTreeMap::new();
     for (tag, made) in &reduction.outputs {
         let dynamic = thunk.outputs.get(tag).is_some_and(|output| output.dynamic);
@@ -58,14 +67,16 @@ pub(crate) fn take_up(
             graphs.insert(tag.clone(), content);
         }
     }
-    let mut grown = reduction.clone();
+    let mut grown = Grown { reduction: reduction.clone(), labels: Vec::new() };
     let plain = reduction.outputs.iter().filter(|(tag, _)| !graphs.contains_key(*tag));
     let made: BTreeMap<_, _> = plain.map(|(tag, made)| (tag.clone(), made.clone())).collect();
     for (tag, content) in graphs {
         let parent = Parent { thunk, resolved, made: &made };
         let growth = grow(&content, &parent).map_err(|error| malformed(&tag, error.to_string()))?;
         keep(store, &growth)?;
-        grown.outputs.insert(tag, growth.output);
+        grown.reduction.outputs.insert(tag, growth.output);
+        let labels = growth.thunks.into_iter().filter_map(|sealed| Some((sealed.name, sealed.label?)));
+        grown.labels.extend(labels);
     }
     Ok(grown)
 }
@@ -100,12 +111,18 @@ impl Plan {
         self.commands.push_back(Command::Grow { id, thunk, resolved, reduction });
     }
 
-    pub(crate) fn grown(&mut self, id: ThunkId, grown: Result<Reduction, GrowError>) {
+    pub(crate) fn grown(&mut self, id: ThunkId, grown: Result<Grown, GrowError>) {
         if self.graph[id].state != State::Growing {
             return;
         }
         match grown {
-            Ok(reduction) => self.executed_whole(id, Arc::new(reduction)),
+            Ok(Grown { reduction, labels }) => {
+                // Only of those that are new here; what is known has a label, if anybody has given one.
+                let new = labels.into_iter().filter(|(name, _)| self.graph.find(name).is_none());
+                let new: Vec<_> = new.collect();
+                self.labels.extend(new);
+                self.executed_whole(id, Arc::new(reduction));
+            }
             Err(GrowError::Malformed(text)) => self.fail(id, Cause::Breach(text)),
             Err(GrowError::Ledger(LedgerError::Missing(name) | LedgerError::Corrupt(name))) => self.lost(id, name),
             Err(GrowError::Ledger(LedgerError::Other(text))) => self.fail(id, Cause::Infrastructure(text)),

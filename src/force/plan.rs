@@ -12,7 +12,7 @@ use crate::attempt::RunLog;
 use crate::engine::{EngineResult, Work};
 use crate::failure::{Cause, Outcome};
 use crate::graph::Graph;
-use crate::growth::GrowError;
+use crate::growth::{GrowError, Grown};
 use crate::history::History;
 use crate::ids::{EngineIndex, NameMap, RunId, ThunkId};
 use crate::kept::{Ended, Words};
@@ -43,7 +43,7 @@ pub(crate) enum Event {
     /// The answer to [`Command::Consult`].
     Consulted { id: ThunkId, replacement: Option<Arc<Thunk>> },
     /// The answer to [`Command::Grow`].
-    Grown { id: ThunkId, grown: Result<Reduction, GrowError> },
+    Grown { id: ThunkId, grown: Result<Grown, GrowError> },
     /// The answer to [`Command::Resupply`].
     Resupplied { object: Name, back: bool },
     /// Everything is to end.
@@ -144,6 +144,8 @@ pub(crate) struct Plan {
     pub(crate) cancelled: bool,
     pub(crate) summary: Summary,
     pub(crate) unended: usize,
+    /// What programs call thunks that have not been read yet.
+    pub(crate) labels: HashMap<Name, String>,
     /// How many thunks programs have stated.
     pub(crate) sprouts: usize,
     /// What has been told of steps that engines gave back.
@@ -173,6 +175,7 @@ impl Plan {
             cancelled: false,
             summary: Summary::default(),
             unended: 0,
+            labels: HashMap::new(),
             sprouts: 0,
             told: HashSet::new(),
         }

@@ -9,7 +9,7 @@ use gg_ir::{AbsPath, Cost, Function, Input, Kind, Made, Name, Output, Reduction,
 use gg_worker::{Failure, Status};
 
 use crate::engine::{EngineResult, Work};
-use crate::growth::{GrowError, take_up};
+use crate::growth::{GrowError, Grown, take_up};
 use crate::history::History;
 use crate::ids::{EngineIndex, RunId};
 use crate::ledger::{Ledger, LedgerError};
@@ -324,7 +324,7 @@ impl World {
         thunk: &Thunk,
         resolved: &BTreeMap<Reference, Name>,
         reduction: &Reduction,
-    ) -> Result<Reduction, GrowError> {
+    ) -> Result<Grown, GrowError> {
         let shelf = Shelf { contents: &self.graphs, thunks: Mutex::default() };
         let grown = take_up(&shelf, thunk, resolved, reduction);
         self.thunks.extend(shelf.thunks.into_inner().unwrap());

@@ -80,6 +80,10 @@ impl Gather<'_> {
     /// [`CaptureError::Unanswered`], [`CaptureError::NoPackage`], and as [`Gather::program`].
     pub fn python(&mut self, found: &Found, args: &[OsString], named: bool) -> Result<Started, CaptureError> {
         let command = Command::parse(args);
+        if self.is_main {
+            // What scripts on the way have put before them is theirs.
+            self.decisive = command.asked.saturating_sub(args.len() - self.request.args.len());
+        }
         let records = self.ask_python(&found.path, &command)?;
         let said = records.iter().find(|it| it.kind == "executable").map(|it| it.path());
         let mut python = found.path.clone();
@@ -123,7 +127,7 @@ impl Gather<'_> {
             Some((_, lacking)) => lacking.retain(|package| missing.contains(package)),
             lacking => *lacking = Some((python.clone(), missing)),
         }
-        Ok(Started { executable: python.clone(), name: Some(python.into()), decisive: command.asked })
+        Ok(Started { executable: python.clone(), name: Some(python.into()) })
     }
 
     fn ask_python(&self, python: &Path, command: &Command) -> Result<Vec<Record>, CaptureError> {

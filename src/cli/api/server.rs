@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::lines::Answers;
 use super::open::{Open, Wish};
 use super::protocol::{self, Capture, Force, Put, Request, Trouble};
-use crate::front::{Ended, Failed, Forcer, Host, Place, Programs, Said, Stated, Taken, state, state_each};
+use crate::front::{Ended, Failed, Forcer, Host, Place, Programs, Stated, Taken, state, state_each};
 
 /// The longest value that is put into an answer, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -318,8 +318,7 @@ impl Inner {
     /// Tells of a wish that was claimed since it is wanted no more.
     fn drop_one(&self, open: &Open, wish: &Wish) {
         let failure = ThunkFailure { name: wish.thunk, cause: Cause::Cancelled };
-        let failed =
-            Failed::of(&failure, None, Some(&Said { label: Some(wish.key.clone()), ..Said::default() }), false);
+        let failed = Failed::of(&failure, None, Some(wish.key.clone()), None, false);
         self.ended(open, wish, &Ended { result: Err(Box::new(failed)), engine: None });
     }
 

@@ -64,18 +64,23 @@ pub struct Said {
 
 impl Failed {
     /// What is to be said of a failure; `thunk` is the one that failed, where it can be read.
-    /// `said` is what a person calls it, and the paths of what it works on, where that was said.
-    pub fn of(failure: &ThunkFailure, thunk: Option<&Thunk>, said: Option<&Said>, dependency: bool) -> Self {
+    /// `label` is what a person calls it, `inputs` are the paths of what it works on, where that was said.
+    pub fn of(
+        failure: &ThunkFailure,
+        thunk: Option<&Thunk>,
+        label: Option<String>,
+        inputs: Option<Arc<[String]>>,
+        dependency: bool,
+    ) -> Self {
         let command: Vec<String> = thunk.map_or_else(Vec::new, |thunk| {
             thunk.function.args.iter().map(|arg| arg.to_string_lossy().into()).collect()
         });
-        let inputs = said.map_or_else(|| thunk.map_or_else(Vec::new, names), |said| said.inputs.to_vec());
-        let label = said.and_then(|said| said.label.as_deref());
+        let inputs = inputs.map_or_else(|| thunk.map_or_else(Vec::new, names), |inputs| inputs.to_vec());
         let mut out = Self {
             kind: FailureKind::Infrastructure,
             thunk: failure.name,
             message: String::new(),
-            label: label.map_or_else(|| shortened(&command.join(" ")), str::to_owned),
+            label: label.unwrap_or_else(|| shortened(&command.join(" "))),
             command,
             inputs,
             status: None,

@@ -39,7 +39,7 @@ struct Waiting {
 struct Routes {
     waiting: HashMap<Name, Vec<Waiting>>,
     /// What failed, and what a person calls it; a thunk that needs one of these says so.
-    failed: HashMap<Name, Arc<ThunkFailure>>,
+    failed: HashMap<Name, (Arc<ThunkFailure>, Arc<str>)>,
     said: HashMap<Name, Said>,
 }
 
@@ -57,18 +57,22 @@ impl Router {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to be said of a failure; that of a thunk which another needs is that one's.
-    fn failed(&self, failure: &Arc<ThunkFailure>) -> Failed {
-        let (root, dependency) = match &failure.cause {
+    /// What is to be said of a failure, of which the coordinator calls the thunk so; that of a thunk which another needs is that one's.
+    fn failed(&self, failure: &Arc<ThunkFailure>, label: &Arc<str>) -> Failed {
+        let (root, label, dependency) = match &failure.cause {
             Cause::Dependency(name) => {
                 let known = self.lock().failed.get(name).cloned();
-                (known.unwrap_or_else(|| failure.clone()), true)
+                let (root, label) = known.unwrap_or_else(|| (failure.clone(), label.clone()));
+                (root, label, true)
             }
-            _ => (failure.clone(), false),
+            _ => (failure.clone(), label.clone(), false),
         };
         let thunk = self.store.read_thunk(&root.name).ok();
         let said = self.lock().said.get(&root.name).cloned();
-        Failed::of(&root, thunk.as_deref(), said.as_ref(), dependency)
+        // A thunk that a program has stated is known by what that calls it.
+        let label =
+            said.as_ref().and_then(|said| said.label.clone()).or((!label.is_empty()).then(|| label.to_string()));
+        Failed::of(&root, thunk.as_deref(), label, said.map(|said| said.inputs), dependency)
     }
 }
 
@@ -82,7 +86,7 @@ impl Observer for Router {
             if let Err(failure) = &done.result
                 && !matches!(failure.cause, Cause::Dependency(_) | Cause::Cancelled)
             {
-                routes.failed.insert(done.name, failure.clone());
+                routes.failed.insert(done.name, (failure.clone(), done.label.clone()));
             }
             routes.waiting.remove(&done.name).unwrap_or_default()
         };
@@ -90,7 +94,7 @@ impl Observer for Router {
             return;
         }
         let ended = Ended {
-            result: done.result.clone().map_err(|failure| Box::new(self.failed(&failure))),
+            result: done.result.clone().map_err(|failure| Box::new(self.failed(&failure, &done.label))),
             engine: match &done.served {
                 Served::Executed { engine } if !done.again => Some(engine.to_string()),
                 Served::Executed { .. } | Served::FromCache | Served::NotRun => None,

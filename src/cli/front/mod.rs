@@ -19,7 +19,7 @@ mod stated;
 mod template;
 
 pub use bench::Bench;
-pub use failure::{Failed, FailureKind, Said};
+pub use failure::{Failed, FailureKind};
 pub use forcer::{Ended, Forcer};
 pub use host::{Host, Taken};
 pub use job::{Job, JobArgs};

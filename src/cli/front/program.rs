@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
-use gg_capture::{Captured, Need, Note, Request, Sight, capture};
+use anyhow::{Context, Result, anyhow, bail};
+use gg_capture::{Captured, Need, Note, Request, Sight, capture_counting};
 use gg_ir::{AbsPath, Entry, Input, Kind, Name, Reference, Tree};
 use gg_store::Store;
 
@@ -41,8 +41,8 @@ struct Known<T>(HashMap<Request, BTreeMap<usize, ByArgs<T>>>);
 /// By the first arguments, as many as decided; none where there were no more.
 type ByArgs<T> = HashMap<Vec<Option<OsString>>, T>;
 
-/// Programs that were captured in one moment.
-type Moment = Known<Arc<Program>>;
+/// Programs that were captured in one moment, or why they could not be.
+type Moment = Known<Result<Arc<Program>, String>>;
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
@@ -92,14 +92,26 @@ impl Default for Programs {
             // Who has closed that does not want to know.
             let _ = writeln!(io::stderr(), "gg: {text}");
         };
-        Self { moment: None, earlier: Mutex::default(), capturing: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
+        Self {
+            moment: None,
+            earlier: Mutex::default(),
+            capturing: Mutex::default(),
+            told: Mutex::default(),
+            tell: Box::new(tell),
+        }
     }
 }
 
 impl Programs {
     /// Each captured once, for a command that is over soon.
     pub fn lasting(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { moment: Some(Arc::default()), earlier: Mutex::default(), capturing: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
+        Self {
+            moment: Some(Arc::default()),
+            earlier: Mutex::default(),
+            capturing: Mutex::default(),
+            told: Mutex::default(),
+            tell: Box::new(tell),
+        }
     }
 
     /// Begins to state a graph.
@@ -146,29 +158,35 @@ impl Captures<'_> {
         request.bytecode = Some(store.dir().join(bytecode::FOLDER));
         let args = std::mem::take(&mut request.args);
         let known = lock(&self.moment).get(&request, &args);
-        if let Some(program) = known {
+        if let Some(known) = known {
+            let program = known.map_err(|why| anyhow!(why))?;
             return Ok(Found { args: program.captured.args_with(&args), program });
         }
         // One after the other: a hundred requests at once for one program capture it once, and not in a hundred processes.
         let _one = lock(&self.programs.capturing);
         let known = lock(&self.moment).get(&request, &args);
-        if let Some(program) = known {
-            return Ok(Found { args: program.captured.args_with(&args), program });
-        }
-        let program = match self.programs.earlier(&request, &args) {
-            Some(program) => program,
-            None => self.anew(store, &request, &args)?,
+        let program = match known {
+            Some(known) => known.map_err(|why| anyhow!(why))?,
+            None => match self.programs.earlier(&request, &args) {
+                Some(program) => {
+                    lock(&self.moment).put(&request, &args, program.captured.decisive, Ok(Arc::clone(&program)));
+                    program
+                }
+                None => self.anew(store, &request, &args)?,
+            },
         };
-        lock(&self.moment).put(&request, &args, program.captured.decisive, Arc::clone(&program));
         Ok(Found { args: program.captured.args_with(&args), program })
     }
 
     fn anew(&self, store: &Store, request: &Request, args: &[OsString]) -> Result<Arc<Program>> {
         let begun = SystemTime::now();
-        let captured = capture(&Request { args: args.to_vec(), ..request.clone() })?;
+        let (decisive, captured) = capture_counting(&Request { args: args.to_vec(), ..request.clone() });
+        let put = |known| lock(&self.moment).put(request, args, decisive, known);
+        let captured = captured.inspect_err(|error| put(Err(error.to_string())))?;
         captured.notes.iter().filter(|note| matters(note, request)).for_each(|note| self.programs.tell(note));
         let inputs = inputs(store, &captured)?;
         let program = Arc::new(Program { captured, inputs });
+        put(Ok(Arc::clone(&program)));
         // A command with one moment has no later ones.
         if self.programs.moment.is_none() {
             self.programs.keep(request, args, &program, begun);
