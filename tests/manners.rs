@@ -154,3 +154,21 @@ fn more_than_is_kept_of_a_stream_is_a_failure() {
     let ran = project.gg(&["run", "--", "head", "-c", "70000000", "/dev/zero"]);
     assert!(ran.status == 2 && ran.stderr.contains("more than 64 MiB to standard output"), "{}", ran.stderr);
 }
+
+#[test]
+fn outputs_have_the_mode_that_the_caller_gives_new_files() {
+    let project = Project::new();
+    let gg = env!("CARGO_BIN_EXE_gg");
+    project.sh(&format!("umask 077 && {gg} run -o private -- sh -c 'echo >private'")).ok();
+    project.sh(&format!("umask 002 && {gg} run -o shared -- sh -c 'echo >shared'")).ok();
+    assert_eq!(project.sh("stat -c %a private shared").ok().stdout, "600\n664\n");
+}
+
+#[test]
+fn a_path_through_a_link_and_up_is_what_it_is_to_the_kernel() {
+    let project = Project::new();
+    project.write("far/sub/f", "the right one\n").write("f", "the wrong one\n");
+    project.sh("ln -s far/sub link").ok();
+    let ran = project.gg(&["run", "-i", "link/../sub/f", "--", "cat", "far/sub/f"]).ok();
+    assert_eq!(ran.stdout, "the right one\n");
+}

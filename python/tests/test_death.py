@@ -257,6 +257,17 @@ def test_what_is_too_much_for_one_request_is_several(monkeypatch: pytest.MonkeyP
     session.close()
 
 
+def test_what_many_use_is_stated_as_seldom_as_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gg.stating, "MOST", 40)
+    session = stand_in(PROGRAMS)
+    base = gg.thunk("true", outputs="o")
+    for _ in range(29):
+        base = gg.thunk("true", inputs={"/in": base}, outputs="o")
+    session.force([gg.thunk("true", [str(n)], inputs={"/in": base}) for n in range(25)])
+    assert [len(request["thunks"]) for request in requests()] == [40, 40, 35]
+    session.close()
+
+
 def test_large_contents_are_sent_once() -> None:
     session = stand_in(PROGRAMS)
     text, content = "é" * 70_000, b"y" * 80_000

@@ -98,6 +98,19 @@ def test_errors_pass_between_processes() -> None:
     assert gg.force(gg.thunk("cat", ["/in"], inputs={"/in": error.outputs["half"]})).stdout == "half\n"
 
 
+def test_what_is_not_there_is_refused_alone() -> None:
+    for name in "ab":
+        Path(name).write_text(name)
+    made = [gg.thunk("cat", ["/x"], inputs={"/x": Path(name)}) for name in ("a", "missing", "b")]
+    user = gg.thunk("cat", ["/y"], inputs={"/y": shell("cat /x > o", inputs={"/x": Path("missing")}, outputs="o")})
+    thunks = [*made, gg.thunk("no-such-program-anywhere"), user]
+    one, missing, two, program, using = gg.map(lambda it: it, thunks, return_exceptions=True)
+    assert (one.stdout, two.stdout) == ("a", "b")
+    for error in (missing, program, using):
+        assert isinstance(error, gg.RequestError), error
+    assert "missing" in str(missing) and "no-such-program" in str(program)
+
+
 def test_what_cannot_be_said_is_refused_alone() -> None:
     bad = os.fsdecode(b"bad\xff")
     unsayable = [

@@ -63,6 +63,9 @@ def located(function: Callable[..., Any]) -> Dict[str, str]:
     if name in ("__main__", "__mp_main__", MAIN):
         # Of a program that is run as a module (python -m), the package, from which it may import by relative names.
         name, package = MAIN, getattr(getattr(module, "__spec__", None), "parent", None) or ""
+        if not os.path.dirname(path).endswith(package.replace(".", os.sep)):
+            # Somebody else's: of a debugger, say, that was run so and runs this.
+            package = ""
     else:
         package = name if os.path.basename(path) == "__init__.py" else name.rpartition(".")[0]
     root = os.path.dirname(path)
@@ -228,7 +231,9 @@ def function(
 
     It has to stand at the top of a module, or of the main program, that is a file: its text is what travels, with what
     it imports. In the sandbox the module is imported and the function called; a main program is imported under another
-    name than ``__main__``. Globals are as the module's text makes them, not as they are here.
+    name than ``__main__``. Globals are as the module's text makes them, not as they are here. What a module file that
+    is a link imports from its own directory is looked for beside what the link leads to; name what is not there in
+    ``also``.
 
     Arguments and results travel as JSON, and what JSON would change (a tuple) is refused. With ``pickle`` they are
     pickled: that takes nearly everything, but reading a result runs what its bytes say, so the function and all that it

@@ -272,7 +272,6 @@ class Results(Iterator[Any]):
         self._left = iter(futures) if ordered else completed(futures, None)
         self._return_exceptions = return_exceptions
         self._dropped = weakref.finalize(self, _drop, futures)
-        self._dropped.atexit = False
 
     def __next__(self) -> Any:
         try:

@@ -20,9 +20,9 @@ __all__ = ["Request", "Stating"]
 
 #: Thunks that are asked for in one request.
 WANTED = 1000
-#: What fills a request, in bytes and in thunks: the next thunk goes into another one.
-FULL_BYTES = 16 << 20
-FULL_THUNKS = 50_000
+#: Thunks that gg takes in one request, with those that they use; bytes are ``LONGEST``. Less is no limit, since what
+#: all of them use is stated again in each request.
+MOST = 100_000
 #: Bytes of a request beside its recipes, at most.
 BESIDE = 1 << 20
 #: Characters or bytes of a content that is stated with each thunk that has it; what is longer is kept by gg first.
@@ -57,13 +57,14 @@ class Request:
                 self._faults[key] = fault
                 self._encoded[key] = b""
             self._size += len(self._encoded[key]) + len(key) + 8
-        if self._size > LONGEST - BESIDE:
-            if self.wanted:
-                for key in added:
-                    self._size -= len(self._encoded.pop(key)) + len(key) + 8
-                    self._faults.pop(key, None)
-                self._made.remove(added)
-                return False
+        too_long = self._size > LONGEST - BESIDE
+        if self.wanted and (too_long or len(self._encoded) > MOST):
+            for key in added:
+                self._size -= len(self._encoded.pop(key)) + len(key) + 8
+                self._faults.pop(key, None)
+            self._made.remove(added)
+            return False
+        if too_long:
             self._faults[self.key(thunk)] = RequestError(
                 f"{thunk!r} is stated in {self._size} bytes, with all that it uses, and gg takes {LONGEST}: "
                 "state what it works on as gg.file(PATH) or gg.tree(PATH)"
@@ -74,7 +75,7 @@ class Request:
     @property
     def full(self) -> bool:
         """Whether it is enough for one request."""
-        return len(self.wanted) >= WANTED or self._size >= FULL_BYTES or len(self._encoded) >= FULL_THUNKS
+        return len(self.wanted) >= WANTED
 
     def finish(self) -> "Request":
         """Takes out what cannot be stated, and what uses that."""

@@ -15,6 +15,7 @@ import sys
 del sys.path[0]
 
 import concurrent.futures
+import fcntl
 import importlib.util
 import json
 import marshal
@@ -62,9 +63,18 @@ def compiled(source, bytecode):
         # ValueError for what this format does not know (slices, of Python 3.14): that is compiled where it is imported.
         code = marshal.dumps(code, 2)
     except (OSError, SyntaxError, ValueError, RecursionError):
+        if os.path.exists(bytecode):
+            os.unlink(bytecode)
         return False
     head = importlib.util.MAGIC_NUMBER + UNCHECKED.to_bytes(4, "little")
     head += _imp.source_hash(importlib.util._RAW_MAGIC_NUMBER, text)
+    try:
+        with open(bytecode, "rb") as file:
+            if file.read() == head + code:
+                # It stays the file that it is: somebody may have taken it in, and looks for it where it was.
+                return True
+    except OSError:
+        pass
     os.makedirs(os.path.dirname(bytecode), exist_ok=True)
     temporary = "%s.%d" % (bytecode, os.getpid())
     with open(temporary, "wb") as file:
@@ -108,10 +118,17 @@ def ordered(code):
 
 
 def keep(kept, directory, left_out):
-    tree = os.path.join(kept, "tree" + directory)
     state = os.path.join(kept, "state", directory.strip("/").replace("%", "%25").replace("/", "%2F"))
-    os.makedirs(tree, exist_ok=True)
     os.makedirs(os.path.dirname(state), exist_ok=True)
+    # What one has written, and somebody else has taken in since, is not written again by another that began at the same time.
+    with open(os.path.join(kept, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        update(kept, directory, left_out, state)
+
+
+def update(kept, directory, left_out, state):
+    tree = os.path.join(kept, "tree" + directory)
+    os.makedirs(tree, exist_ok=True)
     try:
         with open(state) as file:
             known = json.load(file)
@@ -120,7 +137,7 @@ def keep(kept, directory, left_out):
     now = dict(find(directory, left_out))
     place = lambda path: os.path.join(tree, "%s.%s.pyc" % (path[:-3], sys.implementation.cache_tag))
     for path in known:
-        if now.get(path) != known[path] and os.path.exists(place(path)):
+        if path not in now and os.path.exists(place(path)):
             os.unlink(place(path))
     changed = sorted(path for path in now if now[path] != known.get(path))
     if not changed and len(known) == len(now):

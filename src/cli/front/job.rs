@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine as _;
@@ -79,6 +79,9 @@ impl JobArgs {
         Ok(Source { base64: Some(text), ..Source::default() })
     }
 }
+
+/// This process's own, which nothing here changes.
+static UMASK: OnceLock<Option<u32>> = OnceLock::new();
 
 /// A command as a recipe, and what becomes of its outputs.
 #[derive(Clone, Debug)]
@@ -153,6 +156,7 @@ impl Job {
             args: Some(texts(rest)),
             env: Some(env),
             cwd: Some(cwd.as_os_str().to_owned().into()),
+            umask: *UMASK.get_or_init(umask),
             inputs,
             outputs: Some(targets),
             timeout: args.timeout,
@@ -247,19 +251,30 @@ fn split(text: &OsStr, at: u8) -> Option<(&OsStr, &OsStr)> {
     Some((OsStr::from_bytes(&bytes[..place]), OsStr::from_bytes(&bytes[place + 1..])))
 }
 
-/// A path in the only spelling that a thunk takes, as text says it: links are not followed.
+/// A path in the only spelling that a thunk takes. Links are not followed, but for those that `..` comes after, which the kernel
+/// follows before it climbs.
 fn absolute(cwd: &Path, path: impl AsRef<Path>) -> PathBuf {
     let mut out = PathBuf::from("/");
     for part in cwd.join(path).components() {
         match part {
             Component::Normal(part) => out.push(part),
             Component::ParentDir => {
+                if let Ok(real) = fs::canonicalize(&out) {
+                    out = real;
+                }
                 out.pop();
             }
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
     }
     out
+}
+
+/// The file mode creation mask of this process, if the system tells it (proc_pid_status(5)); umask(2) would set another.
+fn umask() -> Option<u32> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let text = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(text.trim(), 8).ok()
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -79,6 +79,8 @@ pub struct Programs {
     moment: Option<Arc<Mutex<Moment>>>,
     /// Programs of earlier moments, and how all was when they were captured.
     earlier: Mutex<Known<(Arc<Program>, Sight)>>,
+    /// Held while something is captured.
+    capturing: Mutex<()>,
     told: Mutex<HashSet<String>>,
     tell: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -90,14 +92,26 @@ impl Default for Programs {
             // Who has closed that does not want to know.
             let _ = writeln!(io::stderr(), "gg: {text}");
         };
-        Self { moment: None, earlier: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
+        Self {
+            moment: None,
+            earlier: Mutex::default(),
+            capturing: Mutex::default(),
+            told: Mutex::default(),
+            tell: Box::new(tell),
+        }
     }
 }
 
 impl Programs {
     /// Each captured once, for a command that is over soon.
     pub fn lasting(tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { moment: Some(Arc::default()), earlier: Mutex::default(), told: Mutex::default(), tell: Box::new(tell) }
+        Self {
+            moment: Some(Arc::default()),
+            earlier: Mutex::default(),
+            capturing: Mutex::default(),
+            told: Mutex::default(),
+            tell: Box::new(tell),
+        }
     }
 
     /// Begins to state a graph.
@@ -146,15 +160,21 @@ impl Captures<'_> {
         let known = lock(&self.moment).get(&request, &args);
         let program = match known {
             Some(known) => known.map_err(|why| anyhow!(why))?,
-            None => match self.programs.earlier(&request, &args) {
-                Some(program) => {
-                    lock(&self.moment).put(&request, &args, program.captured.decisive, Ok(Arc::clone(&program)));
-                    program
-                }
-                None => self.anew(store, &request, &args)?,
-            },
+            None => self.seen(store, &request, &args)?,
         };
         Ok(Found { args: program.captured.args_with(&args), program })
+    }
+
+    /// A program that this moment does not know: as it was seen earlier, or captured anew.
+    fn seen(&self, store: &Store, request: &Request, args: &[OsString]) -> Result<Arc<Program>> {
+        // One after the other: a hundred requests at once for one program capture it once, and not in a hundred processes.
+        let _one = lock(&self.programs.capturing);
+        if let Some(known) = lock(&self.moment).get(request, args) {
+            return known.map_err(|why| anyhow!(why));
+        }
+        let Some(program) = self.programs.earlier(request, args) else { return self.anew(store, request, args) };
+        lock(&self.moment).put(request, args, program.captured.decisive, Ok(Arc::clone(&program)));
+        Ok(program)
     }
 
     fn anew(&self, store: &Store, request: &Request, args: &[OsString]) -> Result<Arc<Program>> {
