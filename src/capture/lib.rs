@@ -43,8 +43,8 @@
 //!     development: the whole package, with the `.pth` file or finder that leads there;
 //!   - with all extension modules and shared libraries in there, what these are loaded with. One that lacks a library is a [`Note`], and
 //!     fails when it is imported, as here;
-//!   - compiled modules of all that, without times, so that they are valid and the same everywhere, if [`Request::bytecode`] says where they
-//!     are kept: by them numpy is imported in a third of the time. They are a function of the text, its path and Python's release.
+//!   - compiled modules of all that, without times, so that they are valid and the same everywhere, if [`Request::bytecode`] says where
+//!     they are kept: by them numpy is imported in a third of the time. They are a function of the text, its path and Python's release.
 //!
 //!   It is told `PYTHONDONTWRITEBYTECODE=1`, or compiled modules would be among what a program wrote, and `PYTHONHASHSEED=0`, or the
 //!   order of sets, and with it outputs, would differ between runs of one and the same thunk; unless the request's environment

@@ -46,8 +46,9 @@ impl Captured {
                 Need::File(path) => look.path(path, fs::symlink_metadata(path).ok().as_ref()),
                 Need::Symlink(_) => look.path(path.as_path(), fs::symlink_metadata(path.as_path()).ok().as_ref()),
                 Need::Tree(tree) if tree.directory == path.as_path() => look.tree(tree, &tree.directory)?,
-                // Made of what was looked at: lists, compiled modules.
-                Need::Text(_) | Need::Tree(_) => {}
+                // Made of what was looked at: compiled modules, which may have been thrown away, and lists.
+                Need::Tree(tree) => tree.directory.is_dir().hash(&mut look.hash),
+                Need::Text(_) => {}
                 // What comes and goes in it is no matter.
                 Need::Directory => path.as_path().is_dir().hash(&mut look.hash),
             }

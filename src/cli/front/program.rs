@@ -158,24 +158,23 @@ impl Captures<'_> {
         request.bytecode = Some(store.dir().join(bytecode::FOLDER));
         let args = std::mem::take(&mut request.args);
         let known = lock(&self.moment).get(&request, &args);
-        if let Some(known) = known {
-            let program = known.map_err(|why| anyhow!(why))?;
-            return Ok(Found { args: program.captured.args_with(&args), program });
-        }
-        // One after the other: a hundred requests at once for one program capture it once, and not in a hundred processes.
-        let _one = lock(&self.programs.capturing);
-        let known = lock(&self.moment).get(&request, &args);
         let program = match known {
             Some(known) => known.map_err(|why| anyhow!(why))?,
-            None => match self.programs.earlier(&request, &args) {
-                Some(program) => {
-                    lock(&self.moment).put(&request, &args, program.captured.decisive, Ok(Arc::clone(&program)));
-                    program
-                }
-                None => self.anew(store, &request, &args)?,
-            },
+            None => self.seen(store, &request, &args)?,
         };
         Ok(Found { args: program.captured.args_with(&args), program })
+    }
+
+    /// A program that this moment does not know: as it was seen earlier, or captured anew.
+    fn seen(&self, store: &Store, request: &Request, args: &[OsString]) -> Result<Arc<Program>> {
+        // One after the other: a hundred requests at once for one program capture it once, and not in a hundred processes.
+        let _one = lock(&self.programs.capturing);
+        if let Some(known) = lock(&self.moment).get(request, args) {
+            return known.map_err(|why| anyhow!(why));
+        }
+        let Some(program) = self.programs.earlier(request, args) else { return self.anew(store, request, args) };
+        lock(&self.moment).put(request, args, program.captured.decisive, Ok(Arc::clone(&program)));
+        Ok(program)
     }
 
     fn anew(&self, store: &Store, request: &Request, args: &[OsString]) -> Result<Arc<Program>> {

@@ -460,7 +460,8 @@ fn compiled_modules_depend_on_the_texts_alone() {
     for python in pythons() {
         let bench = Bench::new();
         let python = python.to_str().unwrap();
-        let text = "import os\nNAMES = ('name', 'other', 'name')\nIS = os in {'a', 'b', 'c', 1, 2.5}\ndef name(other): return 'name', other, {1: 'name'}\n";
+        let text = "import os\nNAMES = ('name', 'other', 'name')\nIS = os in {'a', 'b', 'c', 1, 2.5}\n\
+            def name(other): return 'name', other, {1: 'name'}\n";
         bench.file("more/package/__init__.py", text);
         bench.file("more/package-1.0.dist-info/RECORD", "package/__init__.py,,\n");
         bench.here(&format!("{python} -m venv --without-pip venv"));
