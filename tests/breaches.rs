@@ -2,7 +2,9 @@
 
 #[cfg(feature = "lambda")]
 use crate::cloud::Cloud;
-use crate::project::{Project, Ran, run};
+#[cfg(feature = "lambda")]
+use crate::project::run;
+use crate::project::{Project, Ran};
 
 /// A case: the arguments of `gg run` after its input, the exit status, and what is said.
 type Case = (&'static [&'static str], i32, &'static str);

@@ -350,3 +350,14 @@ def test_what_is_in_no_file_is_refused() -> None:
     code = "import gg\n@gg.function\ndef f(): pass\nf()"
     done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, universal_newlines=True)
     assert "in no file" in done.stderr
+
+
+def test_the_functions_environment_decides_what_is_captured(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "finds_" + os.urandom(4).hex()
+    (here / "aside").mkdir()
+    (here / "aside" / "only_there.py").write_text("WHERE = 'aside'\n")
+    path = str(here / "aside")
+    text = f"import gg\n@gg.function(env={{'PYTHONPATH': {path!r}}})\ndef where():\n    import only_there\n    return only_there.WHERE\n"
+    (here / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(here))
+    assert gg.force(importlib.import_module(name).where()).value() == "aside"

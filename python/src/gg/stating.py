@@ -29,6 +29,10 @@ BESIDE = 1 << 20
 INLINE = 64 << 10
 
 
+#: What the variables of a program's environment begin with that decide what is captured for it.
+DECIDING = ("PATH", "LD_", "LANG", "LOCPATH", "LC_", "PYTHON", "PYENV_", "VIRTUAL_ENV", "PERL")
+
+
 class Request:
     """What is asked for at once, and what cannot be."""
 
@@ -188,6 +192,9 @@ class Stating:
 
     def _capture(self, asked: Dict[str, Any], thunk: Thunk, recipe: Dict[str, Any], inputs: Dict[str, Any]) -> None:
         """Adds what a program needs whose argument vector is not its own (see :mod:`gg.calls`)."""
+        env = {name: value for name, value in recipe.get("env", {}).items() if name.startswith(DECIDING)}
+        if env:
+            asked = {**asked, "env": env}
         key = repr(asked)
         captured = self._captured.get(key)
         if captured is None:

@@ -109,6 +109,16 @@ pub fn state_one(recipe: Recipe, guessed: &[OsString], place: &Place<'_>) -> Res
 /// The variables by which programs choose a language and its characters (locale(7), gettext's manual): `LC_` begins all others.
 const LOCALE: &[&str] = &["LANG", "LANGUAGE", "LOCPATH"];
 
+/// The variables that decide what a program needs: where it, its libraries and its modules are found, by the loader, by Python, by Perl,
+/// and by what starts one of several Pythons; the language. A name that ends with `*` stands for all that begin so. Others may differ
+/// from thunk to thunk, and the program is the same.
+const DECIDING: &[&str] =
+    &["PATH", "LD_*", "LANG", "LANGUAGE", "LOCPATH", "LC_*", "PYTHON*", "PYENV_*", "VIRTUAL_ENV", "PERL*"];
+
+fn decides(name: &str) -> bool {
+    DECIDING.iter().any(|it| it.strip_suffix('*').map_or(*it == name, |beginning| name.starts_with(beginning)))
+}
+
 /// The environment in which programs are captured: gg's, under what the program will have. Of gg's no locale, since the program does
 /// not get it, and what is captured would be another for each user.
 pub fn environment(
@@ -117,7 +127,8 @@ pub fn environment(
 ) -> BTreeMap<OsString, OsString> {
     let is_locale = |name: &OsStr| LOCALE.iter().any(|it| name == *it) || name.as_encoded_bytes().starts_with(b"LC_");
     let kept = env.iter().filter(|(name, _)| !is_locale(name)).map(|(name, value)| (name.clone(), value.clone()));
-    kept.chain(own.into_iter().flatten().map(|(name, value)| (name.into(), value.to_os()))).collect()
+    let own = own.into_iter().flatten().filter(|(name, _)| decides(name));
+    kept.chain(own.map(|(name, value)| (name.into(), value.to_os()))).collect()
 }
 
 /// The recipe with its program captured.
