@@ -7,7 +7,7 @@
 //! - `endings`: when calls that ran here ended
 //! - `record`: [`Record`]: one run, in the form that `docs/report.md` describes
 //! - `imagined`: the record of a simulated build
-//! - `file`: a record as a file; `runs`: [`Runs`]: the latest runs of each directory; `underway`: [`Underway`]: those that have begun
+//! - `file`: a record as a file; `runs`: [`Runs`]: the latest runs of each directory; `underway`: those that have begun
 //! - `totals`, `critical`, `compare`, `lanes`: what there is to be seen in it
 //! - `print`: the summary on a terminal; `page`: a page for a browser; `trace`: for who shows traces
 
