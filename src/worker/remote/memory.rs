@@ -35,8 +35,12 @@ pub(super) fn kills() -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }
 
-/// What a program that failed lacked, if it did; `kills` was read before it began.
-pub(super) fn lacked(failure: &Failure, kills_before: Option<u64>) -> Option<Lack> {
+/// A program that is killed with so small a part of the memory, one in this many, has not been killed for that.
+const SMALL: u64 = 8;
+
+/// What a program that failed lacked, if it did; `kills_before` was read before it began, and the worker has `memory_mib` (0 where that
+/// is not known).
+pub(super) fn lacked(failure: &Failure, kills_before: Option<u64>, memory_mib: u64) -> Option<Lack> {
     if failure.status.success() {
         return None;
     }
@@ -44,8 +48,9 @@ pub(super) fn lacked(failure: &Failure, kills_before: Option<u64>) -> Option<Lac
     let said = |part: &[u8]| failure.stderr.windows(part.len()).any(|window| window == part);
     let counts = kills_before.zip(kills());
     let counted = counts.is_some_and(|(before, after)| after > before);
-    // A program may as well have killed itself.
-    let killed = killed && (counted || counts.is_none());
+    // A program may as well have killed itself. Not only the kernel kills for want of memory.
+    let is_small = counts.is_some() && failure.cost.peak_kib.saturating_mul(SMALL) < memory_mib << 10;
+    let killed = killed && (counted || !is_small);
     if said(FULL) {
         return Some(Lack::Room);
     }
@@ -71,16 +76,21 @@ mod tests {
     #[test]
     fn what_a_killed_compiler_leaves() {
         let said = b"gcc: fatal error: Killed signal terminated program cc1\ncompilation terminated.\n";
-        assert_eq!(lacked(&failure(Status::Exited(1), said), None), Some(Lack::Memory));
-        assert_eq!(lacked(&failure(Status::Signalled(9), b""), None), Some(Lack::Memory));
+        assert_eq!(lacked(&failure(Status::Exited(1), said), None, 0), Some(Lack::Memory));
+        assert_eq!(lacked(&failure(Status::Signalled(9), b""), None, 0), Some(Lack::Memory));
         let full = b"/usr/bin/ld: final link failed: No space left on device\n";
-        assert_eq!(lacked(&failure(Status::Exited(1), full), None), Some(Lack::Room));
-        assert_eq!(lacked(&failure(Status::Exited(1), b"a.c:1:1: error: expected ';'\n"), None), None);
-        assert_eq!(lacked(&failure(Status::Exited(0), said), Some(0)), None);
+        assert_eq!(lacked(&failure(Status::Exited(1), full), None, 0), Some(Lack::Room));
+        assert_eq!(lacked(&failure(Status::Exited(1), b"a.c:1:1: error: expected ';'\n"), None, 0), None);
+        assert_eq!(lacked(&failure(Status::Exited(0), said), Some(0), 0), None);
         // It has killed itself, or somebody else has.
-        assert_eq!(lacked(&failure(Status::Signalled(9), b""), kills()), None);
+        let own = |peak_kib: u64| {
+            let cost = gg_ir::Cost { peak_kib, ..gg_ir::Cost::default() };
+            lacked(&Failure { cost, ..failure(Status::Signalled(9), b"") }, kills(), 1024)
+        };
+        assert_eq!(own(3 << 10), kills().map_or(Some(Lack::Memory), |_| None));
+        assert_eq!(own(900 << 10), Some(Lack::Memory));
         // More kills than before, whatever was said.
-        let counted = lacked(&failure(Status::Exited(1), b""), Some(0)).is_some();
+        let counted = lacked(&failure(Status::Exited(1), b""), Some(0), 0).is_some();
         assert_eq!(counted, kills().is_some_and(|kills| kills > 0));
     }
 }

@@ -169,7 +169,7 @@ impl Shop {
         times.pool += began.elapsed();
         match outcome {
             Ok(Ok(Outcome::Done(reduction))) => Ok(JobResult::Done { reduction }),
-            Ok(Ok(Outcome::Failed(failure))) => Ok(match memory::lacked(&failure, kills) {
+            Ok(Ok(Outcome::Failed(failure))) => Ok(match memory::lacked(&failure, kills, self.memory_mib) {
                 None => JobResult::Failed { failure },
                 Some(Lack::Room) => {
                     times.full = true;
