@@ -26,6 +26,8 @@
 //! values. The second finds a link whose objects were compiled again and came out the same; and it alone is used
 //! where something below is volatile.
 
+#[cfg(test)]
+mod again;
 mod attempt;
 #[cfg(test)]
 mod chaos;
