@@ -96,13 +96,26 @@ fn sleeps(above: u32) -> bool {
 #[test]
 fn a_program_that_fails_is_run_once() {
     let project = Project::new();
-    let begun = Instant::now();
-    assert_eq!(project.gg(&["run", "--", "sh", "-c", "sleep 2; exit 9"]).status, 9);
-    assert_eq!(project.gg(&["run", "--timeout", "2", "--", "sleep", "60"]).status, 124);
-    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
-    let record = project.gg(&["parallel", "--", "sh", "-c", "exit {}", ":::", "3"]);
-    assert_eq!(record.status, 1);
-    assert_eq!(project.report()["steps"][0]["attempts"].as_array().unwrap().len(), 1);
+    // By its own will, as a shell tells of a signal, and since its time is over.
+    let script = "test {} = 60 && sleep 60; exit {}";
+    let ran = project.gg(&["parallel", "--timeout", "1", "--", "sh", "-c", script, ":::", "3", "140", "60"]);
+    assert_eq!(ran.status, 1);
+    let record = project.report();
+    let steps = record["steps"].as_array().unwrap();
+    let mut tries: Vec<_> =
+        steps.iter().map(|it| (it["status"].as_i64(), it["attempts"].as_array().unwrap().len())).collect();
+    tries.sort();
+    assert_eq!(tries, [(Some(3), 1), (Some(124), 1), (Some(140), 1)]);
+}
+
+#[test]
+fn what_could_not_be_begun_was_not_killed() {
+    let project = Project::new();
+    let ran = project.gg(&["parallel", "-o", "same", "--", "true", ":::", "a", "b"]);
+    assert_eq!(ran.status, 2);
+    assert_eq!(project.gg(&["force", "no-such-file"]).status, 2);
+    let told = project.gg(&["report"]);
+    assert!(!(told.stdout + &told.stderr).contains("killed"));
 }
 
 #[test]

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use super::lines::Answers;
 use super::open::{Open, Wish};
 use super::protocol::{self, Capture, Force, Put, Request, Trouble};
-use crate::front::{Ended, Failed, Forcer, Host, Place, Programs, Stated, Taken, state, state_each};
+use crate::front::{Ended, Failed, Forcer, Found, Host, Place, Programs, Stated, Taken};
+use crate::front::{environment, source, state, state_each};
 
 /// The longest value that is put into an answer, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -178,20 +179,20 @@ impl Inner {
         let request = CaptureRequest {
             args: texts(&capture.args),
             cwd: self.cwd.clone(),
-            env: crate::front::environment(&self.env, capture.env.as_ref()),
+            env: environment(&self.env, capture.env.as_ref()),
             programs: texts(&capture.programs),
             packages: capture.packages,
             also: capture.also.iter().map(|text| PathBuf::from(text.to_os())).collect(),
             ..CaptureRequest::new(capture.program.to_os())
         };
         let found = self.programs.begin().capture(&self.forcer.store, request);
-        let crate::front::Found { program, args } = found.map_err(|error| Trouble::request(format!("{error:#}")))?;
+        let Found { program, args } = found.map_err(|error| Trouble::request(format!("{error:#}")))?;
         let captured = &program.captured;
         let text = |text: &OsString| json!(Text::from(text.clone()));
         let env: BTreeMap<String, Value> =
             captured.env.iter().map(|(name, value)| (name.to_string_lossy().into_owned(), text(value))).collect();
         let inputs: BTreeMap<String, Source> =
-            program.inputs.iter().map(|(path, input)| (path.to_string(), crate::front::source(input))).collect();
+            program.inputs.iter().map(|(path, input)| (path.to_string(), source(input))).collect();
         Ok(json!({
             "executable": text(&captured.executable.as_path().as_os_str().to_owned()),
             "args": args.iter().map(text).collect::<Vec<_>>(),

@@ -65,6 +65,7 @@ pub fn run(files: &[PathBuf], settings: &Settings, stop: signals::Signals) -> Re
     for path in paths {
         let path = root.join(path);
         if Placeholders::at(&path).is_none() && !files.is_empty() && !path.exists() {
+            chronicle.end();
             bail!("{}: no such file", path.display());
         }
         wanted.push(path);

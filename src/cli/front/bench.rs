@@ -158,3 +158,10 @@ impl Bench {
         }
     }
 }
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // Without a record, too, where something could not be stated: it was not killed.
+        self.chronicle.iter().for_each(|chronicle| chronicle.end());
+    }
+}
